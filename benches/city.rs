@@ -1,0 +1,222 @@
+//! The benchmark: a simulated city, all rules on. `cargo bench`, or `./dev bench`.
+//!
+//! In one run: sonic-rs on plain structs (the yardstick), our decoding alone (the floor), the whole pipeline, on one
+//! core and on all, the memory that a retained fee detail takes, and how the cost of a record changes with the number
+//! of persons and of rules. Each figure comes from a process of its own, best of several passes.
+//!
+//! `cargo bench -- --persons 200000 --days 10` changes the city.
+
+use fundwatch::engine::{Engine, Options};
+use fundwatch::record::decode::decode;
+use fundwatch::record::{Batch, Ids, Origin};
+use fundwatch::rules::rule::RuleSet;
+use fundwatch::rules::RulesDir;
+use fundwatch::simulate;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Messages of a batch.
+const BATCH: usize = 2_048;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let value = |name: &str, otherwise: u32| -> u32 {
+        let place = arguments.iter().position(|argument| argument == name);
+        place.and_then(|place| arguments.get(place + 1)?.parse().ok()).unwrap_or(otherwise)
+    };
+    match arguments.first().map(String::as_str) {
+        Some("measure") => measure(&arguments[1..]),
+        _ => compare(value("--persons", 100_000), value("--days", 14)),
+    }
+}
+
+/// What one process measured.
+#[derive(serde::Serialize, serde::Deserialize, Default)]
+struct Measured {
+    lines: u64,
+    details: u64,
+    nanoseconds: u64,
+    alerts: u64,
+    /// Growth of resident memory over the run.
+    bytes: u64,
+}
+
+/// Runs everything and prints the tables.
+fn compare(persons: u32, days: u32) {
+    let folder = std::env::temp_dir().join(format!("fundwatch-bench-{}", std::process::id()));
+    println!("a city of {persons} persons, {days} days");
+    let city = write_city(&folder.join("city"), persons, days);
+    println!(
+        "{} lines, {:.0} MB, {} settlements, {:.2} details a settlement\n",
+        city.lines,
+        city.bytes as f64 / 1e6,
+        city.settlements,
+        (city.embedded_details + city.detail_lines) as f64 / city.settlements as f64
+    );
+    let file = folder.join("city/records.jsonl");
+    let row = |name: &str, nanoseconds: f64| {
+        let settlements = city.settlements as f64;
+        println!(
+            "{name:<34} {:>8.0} ns a line {:>10.0} settlements/s {:>7.0} MB/s",
+            nanoseconds / city.lines as f64,
+            settlements / nanoseconds * 1e9,
+            city.bytes as f64 / nanoseconds * 1e3
+        );
+    };
+    let sonic = sonic(&file);
+    if let Some(sonic) = sonic {
+        row("sonic-rs, plain structs", sonic);
+    }
+    let floor = child(&file, "decode", 1, 1, 5).nanoseconds as f64;
+    row("decoding alone (the floor)", floor);
+    let one = child(&file, "pipeline", 1, 1, 3);
+    row("whole pipeline, one core", one.nanoseconds as f64);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let all = child(&file, "pipeline", cores, 1, 3);
+    row(&format!("whole pipeline, {cores} cores"), all.nanoseconds as f64);
+    println!();
+    if let Some(sonic) = sonic {
+        println!("floor / sonic-rs       {:.2}   (reach: at least 0.8)", sonic / floor);
+    }
+    println!("pipeline / floor       {:.2}   (reach: at least 0.4, aim 0.6)", floor / one.nanoseconds as f64);
+    println!("{cores} cores / one core     {:.2}", one.nanoseconds as f64 / all.nanoseconds as f64);
+    println!(
+        "memory                 {:.0} bytes a retained fee detail   (reach: at most 96, aim 64)",
+        one.bytes as f64 / one.details as f64
+    );
+    println!("alerts                 {}\n", one.alerts);
+    println!("{:<12} {:>12} {:>12}", "persons", "ns a line", "ratio");
+    let mut before = None;
+    for doubled in 0..4 {
+        let persons = (persons / 2) << doubled;
+        let folder = folder.join(format!("persons-{persons}"));
+        let days = (days * 2 >> doubled).max(1);
+        let city = write_city(&folder, persons, days);
+        let cost = child(&folder.join("records.jsonl"), "pipeline", 1, 1, 2).nanoseconds as f64 / city.lines as f64;
+        println!("{persons:<12} {cost:>12.0} {:>12.2}", before.map_or(1.0, |before| cost / before));
+        before = Some(cost);
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    println!("\n{:<12} {:>12} {:>12}", "rules", "ns a line", "ratio");
+    let mut before = None;
+    for copies in [1, 2, 4] {
+        let cost = child(&file, "pipeline", 1, copies, 2).nanoseconds as f64 / city.lines as f64;
+        println!("{:<12} {cost:>12.0} {:>12.2}", 18 * copies, before.map_or(1.0, |before| cost / before));
+        before = Some(cost);
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+fn write_city(folder: &Path, persons: u32, days: u32) -> simulate::Summary {
+    let options = simulate::Options { persons, days: Some(days), ..simulate::Options::default() };
+    simulate::write(options, folder, |_| {}).expect("the city can be written")
+}
+
+/// Nanoseconds of sonic-rs, which is built apart so that its features do not change those of our dependencies.
+fn sonic(file: &Path) -> Option<f64> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/sonic/Cargo.toml");
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--release", "--quiet", "--locked", "--manifest-path", manifest, "--"])
+        .arg(file)
+        .output()
+        .ok()?;
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+    told.get("nanoseconds")?.as_f64()
+}
+
+/// Measures in a process of its own.
+fn child(file: &Path, what: &str, threads: usize, copies: usize, passes: u32) -> Measured {
+    let mut best: Option<Measured> = None;
+    for _ in 0..passes {
+        let output = Command::new(std::env::current_exe().expect("this program"))
+            .args(["measure", what, &threads.to_string(), &copies.to_string()])
+            .arg(file)
+            .output()
+            .expect("this program runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let measured: Measured = serde_json::from_slice(&output.stdout).expect("a measurement");
+        if best.as_ref().is_none_or(|best| measured.nanoseconds < best.nanoseconds) {
+            best = Some(measured);
+        }
+    }
+    best.unwrap_or_default()
+}
+
+fn measure(arguments: &[String]) {
+    let [what, threads, copies, file] = arguments else {
+        panic!("measure WHAT THREADS COPIES FILE");
+    };
+    let (threads, copies): (usize, usize) = (threads.parse().expect("a number"), copies.parse().expect("a number"));
+    let file = Path::new(file);
+    let text = std::fs::read(file).expect("the records can be read");
+    let ids = Arc::new(Ids::new(if threads == 1 { 1 } else { (threads * 2).next_power_of_two() }));
+    let registry = file.with_file_name("registry");
+    let rules = RuleSet::load(&RulesDir::BuiltIn, Some(&registry), &ids).expect("the rules are good");
+    let rules = Arc::new(repeated(rules, copies));
+    let mut measured = Measured::default();
+    if what == "decode" {
+        for batch in batches(&text) {
+            let start = Instant::now();
+            let decoded = decode(&batch, 0..batch.messages.len(), &ids);
+            measured.nanoseconds += start.elapsed().as_nanos() as u64;
+            measured.lines += batch.messages.len() as u64;
+            measured.details += decoded.details.iter().map(Vec::len).sum::<usize>() as u64;
+        }
+    } else {
+        let options = Options { threads, ..Options::default() };
+        let mut engine = Engine::new(rules, ids, &options);
+        let before = resident();
+        for batch in batches(&text) {
+            let start = Instant::now();
+            let outcome = engine.process(&batch);
+            measured.nanoseconds += start.elapsed().as_nanos() as u64;
+            drop(outcome);
+        }
+        measured.bytes = resident().saturating_sub(before);
+        let totals = engine.totals();
+        measured.lines = totals.records_in;
+        measured.details = engine.retained().fee_details;
+        measured.alerts = engine.alerts().len() as u64;
+    }
+    println!("{}", serde_json::to_string(&measured).expect("a measurement"));
+}
+
+/// The text, batch by batch.
+fn batches(text: &[u8]) -> impl Iterator<Item = Batch> + '_ {
+    let origin = Arc::new(Origin { name: "city".to_owned(), separator: ':', default_type: None });
+    let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).peekable();
+    std::iter::from_fn(move || {
+        lines.peek()?;
+        let mut batch = Batch::default();
+        let number = batch.origin(&origin);
+        for (position, line) in lines.by_ref().take(BATCH).enumerate() {
+            batch.push(line, number, position as u64);
+        }
+        Some(batch)
+    })
+}
+
+/// So many copies of every rule, each under an id of its own.
+fn repeated(mut rules: RuleSet, copies: usize) -> RuleSet {
+    let originals = rules.rules.clone();
+    for copy in 1..copies {
+        rules.rules.extend(originals.iter().map(|rule| {
+            let mut rule = rule.clone();
+            rule.id = format!("{}-{copy}", rule.id);
+            rule
+        }));
+    }
+    rules
+}
+
+/// Resident memory of this process in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0) * 1_024
+}

@@ -1,0 +1,88 @@
+//! The clock: the only place that reads the time of day. Everything else is told.
+
+use crate::record::Time;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use std::sync::OnceLock;
+
+/// The zone that clock readings are of where nothing else is configured.
+pub const DEFAULT_ZONE: &str = "Asia/Shanghai";
+
+/// A clock that shows the local time of a zone.
+#[derive(Debug, Clone)]
+pub struct Clock(TimeZone);
+
+/// A name that is no zone.
+#[derive(Debug, thiserror::Error)]
+#[error("\"{0}\" is no time zone; write an IANA name as in \"{DEFAULT_ZONE}\"")]
+pub struct UnknownZone(String);
+
+static ZONE: OnceLock<Clock> = OnceLock::new();
+
+/// Sets the zone of [`now`] and [`local_time_of_millis`] for the whole process. Only the first call counts:
+/// readings of two zones cannot be compared.
+///
+/// # Errors
+/// A name that is no zone.
+pub fn set_zone(name: &str) -> Result<(), UnknownZone> {
+    let clock = Clock::of_zone(name)?;
+    ZONE.get_or_init(|| clock);
+    Ok(())
+}
+
+fn clock() -> &'static Clock {
+    // The database of zones is in the binary, so the default is always there; UTC is for a broken build.
+    ZONE.get_or_init(|| Clock::of_zone(DEFAULT_ZONE).unwrap_or(Clock(TimeZone::UTC)))
+}
+
+/// The local clock reading of this moment.
+pub fn now() -> Time {
+    clock().read(Timestamp::now())
+}
+
+/// The local clock reading at a moment given in milliseconds since 1970-01-01T00:00:00Z. A moment beyond the
+/// years a clock can show is cut to the last one it can.
+pub fn local_time_of_millis(millis: i64) -> Time {
+    let end = if millis < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    clock().read(Timestamp::from_millisecond(millis).unwrap_or(end))
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub fn now_millis() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+impl Clock {
+    /// A clock of a zone, by its IANA name.
+    ///
+    /// # Errors
+    /// A name that is no zone.
+    pub fn of_zone(name: &str) -> Result<Self, UnknownZone> {
+        TimeZone::get(name).map(Self).map_err(|_| UnknownZone(name.to_owned()))
+    }
+
+    fn read(&self, moment: Timestamp) -> Time {
+        let local: Zoned = moment.to_zoned(self.0.clone());
+        let offset = i64::from(local.offset().seconds());
+        Time(moment.as_millisecond().div_euclid(1_000) + offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_are_local() {
+        let clock = Clock::of_zone(DEFAULT_ZONE).expect("exists");
+        let reading = |millis| clock.read(Timestamp::from_millisecond(millis).expect("in range")).to_string();
+        assert_eq!(reading(0), "1970-01-01 08:00:00");
+        assert_eq!(reading(1_767_225_599_999), "2026-01-01 07:59:59");
+        assert_eq!(reading(-1_500), "1970-01-01 07:59:58", "a reading shows the second that has begun");
+        let summer = Clock::of_zone("Europe/Berlin").expect("exists");
+        let moment = Timestamp::from_millisecond(1_782_900_000_000).expect("in range");
+        assert_eq!(summer.read(moment).to_string(), "2026-07-01 12:00:00");
+        assert!(Clock::of_zone("Mars/Olympus").is_err());
+        assert!(local_time_of_millis(i64::MAX).0 > 0);
+    }
+}

@@ -1,0 +1,166 @@
+//! The engine: a batch in, revisions of alerts and bad records out.
+//!
+//! `decode → live records → timelines → rules → alerts`, each step in parallel over the shards. The engine owns
+//! all state; whoever calls [`Engine::process`] owns time and effects. Nothing here depends on how records are cut
+//! into batches, in which order they come, or over how many shards they are spread.
+
+mod steps;
+
+use crate::alert::book::{AlertBook, KnownAlert};
+use crate::alert::{Alert, AlertStatus};
+use crate::detect::plan::Plan;
+use crate::live::checks::CheckShard;
+use crate::live::inventory::InventoryShard;
+use crate::live::settlements::SettlementShard;
+use crate::live::visits::VisitShard;
+use crate::record::decode::{Bad, TYPES};
+use crate::record::{Batch, Ids};
+use crate::rules::rule::{RuleSet, Status};
+use crate::timeline::shard::TimelineShard;
+use std::sync::Arc;
+
+/// How the engine works.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Worker threads; 0: one a core.
+    pub threads: usize,
+    /// Days of event time that are retained; `None`: all.
+    pub retention_days: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { threads: 1, retention_days: None }
+    }
+}
+
+/// What a batch led to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Revisions of alerts, in order of their ids.
+    pub alerts: Vec<Alert>,
+    /// Records that cannot be read.
+    pub bad: Vec<Bad>,
+}
+
+/// Counts since the start. `records_in = processed + redelivered + dead_lettered`, always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Messages received.
+    pub records_in: u64,
+    /// Messages that held something new.
+    pub processed: u64,
+    /// Messages in which everything had been received before.
+    pub redelivered: u64,
+    /// Messages that cannot be read.
+    pub dead_lettered: u64,
+    /// Records that came with a known identity and content never seen.
+    pub revisions: u64,
+    /// Fee details that came inside settlements.
+    pub embedded: u64,
+    /// Good messages by type, in the order of [`TYPES`].
+    pub by_type: [u64; TYPES.len()],
+}
+
+/// All state, and the rules that read it.
+pub struct Engine {
+    ids: Arc<Ids>,
+    plan: Arc<Plan>,
+    pool: rayon::ThreadPool,
+    settlements: Vec<SettlementShard>,
+    checks: Vec<CheckShard>,
+    visits: Vec<VisitShard>,
+    inventory: Vec<InventoryShard>,
+    timelines: Vec<TimelineShard>,
+    book: AlertBook,
+    totals: Totals,
+}
+
+impl Engine {
+    /// An engine without records. The number of its shards is that of `ids`.
+    ///
+    /// # Panics
+    /// Where the system has no threads left.
+    pub fn new(rules: Arc<RuleSet>, ids: Arc<Ids>, options: &Options) -> Self {
+        fn shards<T: Default>(ids: &Ids) -> Vec<T> {
+            (0..ids.shards()).map(|_| T::default()).collect()
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(options.threads)
+            .thread_name(|number| format!("shard-{number}"))
+            .build()
+            .expect("threads for the shards");
+        Self {
+            plan: Arc::new(Plan::new(rules)),
+            pool,
+            settlements: shards(&ids),
+            checks: shards(&ids),
+            visits: shards(&ids),
+            inventory: shards(&ids),
+            timelines: shards(&ids),
+            book: AlertBook::default(),
+            totals: Totals::default(),
+            ids,
+        }
+    }
+
+    /// Processes a batch.
+    pub fn process(&mut self, batch: &Batch) -> Outcome {
+        let decoded = self.decode(batch);
+        let (changes, bad) = self.advance(batch.messages.len(), decoded);
+        Outcome { alerts: self.revise(changes), bad }
+    }
+
+    fn revise(&mut self, changes: Vec<crate::timeline::held::FindingChange>) -> Vec<Alert> {
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let rules = &self.plan.rules;
+        self.book.apply(changes, crate::clock::now(), |rule| rules[usize::from(rule)].status == Status::Shadow)
+    }
+
+    /// Puts other rules in place and evaluates them on all that is held: alerts follow at once.
+    pub fn replace_rules(&mut self, rules: Arc<RuleSet>) -> Vec<Alert> {
+        let old: Vec<_> = self.book.alerts().filter(|alert| alert.status == AlertStatus::Open).collect();
+        let mut changes: Vec<crate::timeline::held::FindingChange> = old
+            .iter()
+            .map(|alert| crate::timeline::held::FindingChange { alert: alert.alert_id, finding: None })
+            .collect();
+        drop(old);
+        self.plan = Arc::new(Plan::new(rules));
+        changes.extend(self.rebuild());
+        self.revise(changes)
+    }
+
+    /// Begins a warm-up: see [`AlertBook::begin_warm_up`].
+    pub fn begin_warm_up(&mut self, known: impl IntoIterator<Item = KnownAlert>) {
+        self.book.begin_warm_up(known);
+    }
+
+    /// Ends the warm-up and returns what differs from what was known.
+    pub fn end_warm_up(&mut self) -> Vec<Alert> {
+        self.book.end_warm_up(crate::clock::now())
+    }
+
+    /// Counts since the start.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The last revision of every alert, by `alert_id`.
+    pub fn alerts(&self) -> Vec<&Alert> {
+        let mut alerts: Vec<&Alert> = self.book.alerts().collect();
+        alerts.sort_by_key(|alert| alert.alert_id);
+        alerts
+    }
+
+    /// The rules in place.
+    pub fn rules(&self) -> &RuleSet {
+        &self.plan
+    }
+
+    /// The tables of ids.
+    pub fn ids(&self) -> &Arc<Ids> {
+        &self.ids
+    }
+}

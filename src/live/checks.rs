@@ -1,0 +1,78 @@
+//! Presence checks: the kept version of each, by `check_id`.
+
+use super::paged::Paged;
+use super::versions::{Receipt, Superseded, pack};
+use super::{Mail, Receipts, mail};
+use crate::record::decode::Rows;
+use crate::record::{CheckId, Ids, Presence, Record, VisitId};
+
+/// Tells a visit that a check belongs to it, or no longer does, or has changed.
+pub struct CheckNews {
+    /// The visit.
+    pub visit: VisitId,
+    /// The check.
+    pub check: CheckId,
+    /// Whether it belongs to it.
+    pub belongs: bool,
+}
+
+/// The checks of a shard.
+#[derive(Default)]
+pub struct CheckShard {
+    rows: Paged<Option<Box<[u8]>>>,
+    superseded: Superseded,
+}
+
+impl CheckShard {
+    fn read(&self, index: usize) -> Option<Presence> {
+        let mut packed = self.rows.get(index)?.as_deref()?;
+        Some(Presence::unpack(&Presence::ABSENT, &mut packed))
+    }
+
+    /// Receives versions and tells the visits.
+    pub fn receive(&mut self, rows: &Rows<Presence>, ids: &Ids, receipts: &Receipts) -> Mail<CheckNews> {
+        let mut news = mail(ids);
+        for (line, row) in rows {
+            let index = ids.checks.index_of(row.check_id.0);
+            let known = self.read(index);
+            let mut kept = known;
+            let receipt = self.superseded.receive(row.check_id.0, &mut kept, *row, ids);
+            receipts.note(*line, receipt);
+            if receipt == Receipt::Redelivered || kept != Some(*row) {
+                continue;
+            }
+            let mut tell = |visit: VisitId, belongs| {
+                news[ids.visits.shard_of(visit.0)].push(CheckNews { visit, check: row.check_id, belongs });
+            };
+            if let Some(old) = known.filter(|old| old.mdtrt_id != row.mdtrt_id) {
+                tell(old.mdtrt_id, false);
+            }
+            tell(row.mdtrt_id, true);
+            *self.rows.entry(index) = Some(pack(row).into_boxed_slice());
+        }
+        news
+    }
+
+    /// Forgets a check for good.
+    pub fn forget(&mut self, check: CheckId, ids: &Ids) {
+        *self.rows.entry(ids.checks.index_of(check.0)) = None;
+        self.superseded.forget(check.0);
+    }
+}
+
+/// All checks, to read.
+#[derive(Clone, Copy)]
+pub struct Checks<'a> {
+    /// By shard.
+    pub shards: &'a [CheckShard],
+    /// The tables of ids.
+    pub ids: &'a Ids,
+}
+
+impl Checks<'_> {
+    /// The kept version of a check.
+    pub fn kept(&self, check: CheckId) -> Option<Presence> {
+        let table = &self.ids.checks;
+        self.shards[table.shard_of(check.0)].read(table.index_of(check.0))
+    }
+}

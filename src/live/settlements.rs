@@ -1,0 +1,370 @@
+//! Settlements: the kept version of each, and whether it is live (contract, section 1, live records 2 to 4).
+//!
+//! A shard owns the settlements whose `setl_id` it is given. A batch passes through it in four steps, each of
+//! which ends before the next begins in any shard:
+//!
+//! 1. [`SettlementShard::receive`]: versions arrive; refunds name their targets; visits learn what belongs to them.
+//! 2. [`SettlementShard::name_refunds`]: targets learn which refunds name them.
+//! 3. Visits pair the refunds that name nobody (see `visits`).
+//! 4. [`SettlementShard::settle`]: what is live now, and what changed by the batch.
+
+use super::paged::Paged;
+use super::versions::{Receipt, Superseded};
+use super::{Mail, Receipts, mail};
+use crate::record::decode::Rows;
+use crate::record::field::{pack_number, unpack_number};
+use crate::record::{Ids, Record, Settlement, SettlementId, VisitId};
+use crate::rules::filter::Verdicts;
+use crate::rules::rule::{Map, RuleSet};
+use smallvec::SmallVec;
+
+/// What is known of a settlement's standing, as bits.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Standing(u8);
+
+impl Standing {
+    const KEPT: u8 = 1;
+    const VALID: u8 = 2;
+    /// A valid refund.
+    const REFUND: u8 = 4;
+    /// A valid refund that names no settlement.
+    const UNNAMED: u8 = 8;
+    /// Some valid refund names it.
+    const NAMED_OUT: u8 = 16;
+    /// A refund that names none was paired with it.
+    const PAIRED_OUT: u8 = 32;
+    /// The batch at hand has already noted how it stood before.
+    const NOTED: u8 = 64;
+
+    fn has(self, bit: u8) -> bool {
+        self.0 & bit != 0
+    }
+
+    fn set(&mut self, bit: u8, on: bool) {
+        if on {
+            self.0 |= bit;
+        } else {
+            self.0 &= !bit;
+        }
+    }
+
+    fn is_taken_out(self) -> bool {
+        !self.has(Self::REFUND) && self.0 & (Self::NAMED_OUT | Self::PAIRED_OUT) != 0
+    }
+
+    /// Whether rules see it.
+    pub fn is_live(self) -> bool {
+        self.0 & (Self::KEPT | Self::VALID | Self::REFUND) == Self::KEPT | Self::VALID && !self.is_taken_out()
+    }
+
+    /// Whether fee details that carry it are not live: taken out, not valid, or a refund (point 5).
+    pub fn ends_details(self) -> bool {
+        self.has(Self::KEPT) && !self.is_live()
+    }
+
+    /// Whether refund rows that carry it do not count: refunded or not valid (section 5, "Refunds").
+    pub fn ends_refund_rows(self) -> bool {
+        self.has(Self::KEPT) && (!self.has(Self::VALID) || self.is_taken_out())
+    }
+
+    /// Whether it is a valid refund that names no settlement.
+    pub fn is_unnamed_refund(self) -> bool {
+        self.has(Self::UNNAMED)
+    }
+
+    /// Whether a refund without a name may be paired with it.
+    pub fn can_be_paired(self) -> bool {
+        self.0 & (Self::KEPT | Self::VALID | Self::REFUND | Self::NAMED_OUT) == Self::KEPT | Self::VALID
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// The verdicts of the filters, then the kept version.
+    row: Option<Box<[u8]>>,
+    /// The kept version's visit.
+    visit: VisitId,
+    standing: Standing,
+}
+
+impl Default for VisitId {
+    fn default() -> Self {
+        Self::ABSENT
+    }
+}
+
+/// A live settlement with the verdicts of the settlement filters on it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LiveSettlement {
+    /// The record.
+    pub row: Settlement,
+    /// One bit a filter.
+    pub passes: Verdicts,
+}
+
+/// How a settlement stood before a batch and stands after it; `None`: not live.
+#[derive(Clone, Debug)]
+pub struct SettlementChange {
+    /// Which.
+    pub id: SettlementId,
+    /// Before the batch.
+    pub before: Option<LiveSettlement>,
+    /// After the batch.
+    pub after: Option<LiveSettlement>,
+}
+
+/// A refund that names a settlement, or no longer does.
+pub struct Refunder {
+    target: SettlementId,
+    refund: SettlementId,
+    names: bool,
+}
+
+/// News for visits about their settlements.
+pub enum VisitNews {
+    /// A settlement belongs to the visit, or no longer does.
+    Belongs(VisitId, SettlementId, bool),
+    /// The visit's refunds must be paired again.
+    Pair(VisitId),
+}
+
+/// A visit's verdict on one of its settlements: whether a refund was paired with it.
+pub struct Paired {
+    /// The visit that says so.
+    pub visit: VisitId,
+    /// The settlement.
+    pub settlement: SettlementId,
+    /// Whether it is taken out.
+    pub out: bool,
+}
+
+/// The settlements of a shard.
+#[derive(Default)]
+pub struct SettlementShard {
+    states: Paged<State>,
+    superseded: Superseded,
+    /// The valid refunds that name a settlement.
+    refunded_by: Map<SettlementId, SmallVec<[SettlementId; 1]>>,
+    /// Visits other than its own whose details carry a settlement, or that did when nothing was known of it.
+    named_in: Map<SettlementId, SmallVec<[VisitId; 1]>>,
+    /// What the batch at hand touches, as it stood before.
+    noted: Vec<(SettlementId, Standing, Option<LiveSettlement>)>,
+}
+
+impl State {
+    fn read(&self) -> Option<LiveSettlement> {
+        let mut packed = self.row.as_deref()?;
+        let passes = unpack_number(&mut packed);
+        Some(LiveSettlement { row: Settlement::unpack(&Settlement::ABSENT, &mut packed), passes })
+    }
+
+    fn write(&mut self, settlement: &LiveSettlement) {
+        let mut packed = Vec::with_capacity(160);
+        pack_number(settlement.passes, &mut packed);
+        settlement.row.pack(&Settlement::ABSENT, &mut packed);
+        self.row = Some(packed.into_boxed_slice());
+        self.visit = settlement.row.mdtrt_id;
+    }
+}
+
+impl SettlementShard {
+    /// The standing of a settlement of this shard.
+    fn standing(&self, index: usize) -> Standing {
+        self.states.get(index).map_or(Standing::default(), |state| state.standing)
+    }
+
+    fn note(state: &mut State, id: SettlementId, noted: &mut Vec<(SettlementId, Standing, Option<LiveSettlement>)>) {
+        if !state.standing.has(Standing::NOTED) {
+            let before = if state.standing.is_live() { state.read() } else { None };
+            noted.push((id, state.standing, before));
+            state.standing.set(Standing::NOTED, true);
+        }
+    }
+
+    /// Step 1: receives versions.
+    pub fn receive(
+        &mut self, rows: &Rows<Settlement>, rules: &RuleSet, ids: &Ids, receipts: &Receipts,
+    ) -> (Mail<Refunder>, Mail<VisitNews>) {
+        let (mut refunders, mut news) = (mail(ids), mail(ids));
+        let verdicts = rules.settlement_filters.evaluate(&rows.iter().map(|(_, row)| row).collect::<Vec<_>>(), ids, &rules.classes);
+        for ((line, row), passes) in rows.iter().zip(verdicts) {
+            let id = row.setl_id;
+            let state = self.states.entry(ids.settlements.index_of(id.0));
+            let known = state.read();
+            let mut kept = known.map(|known| known.row);
+            let receipt = self.superseded.receive(id.0, &mut kept, *row, ids);
+            receipts.note(*line, receipt);
+            if receipt == Receipt::Redelivered || kept != Some(*row) {
+                continue;
+            }
+            Self::note(state, id, &mut self.noted);
+            let refund = |row: &Settlement| row.is_refund(ids) && row.is_valid(ids);
+            let names = |row: &Settlement| row.init_setl_id.get().filter(|_| refund(row));
+            if let Some(old) = known.map(|known| known.row) {
+                if let Some(target) = names(&old) {
+                    let shard = ids.settlements.shard_of(target.0);
+                    refunders[shard].push(Refunder { target, refund: id, names: false });
+                }
+                if old.mdtrt_id != row.mdtrt_id {
+                    let shard = ids.visits.shard_of(old.mdtrt_id.0);
+                    news[shard].push(VisitNews::Belongs(old.mdtrt_id, id, false));
+                    // Details there that carry it must go on hearing of it.
+                    self.named_in.entry(id).or_default().push(old.mdtrt_id);
+                    state.standing.set(Standing::PAIRED_OUT, false);
+                }
+            }
+            if let Some(target) = names(row) {
+                let shard = ids.settlements.shard_of(target.0);
+                refunders[shard].push(Refunder { target, refund: id, names: true });
+            }
+            news[ids.visits.shard_of(row.mdtrt_id.0)].push(VisitNews::Belongs(row.mdtrt_id, id, true));
+            state.write(&LiveSettlement { row: *row, passes });
+            state.standing.set(Standing::KEPT, true);
+            state.standing.set(Standing::VALID, row.is_valid(ids));
+            state.standing.set(Standing::REFUND, refund(row));
+            state.standing.set(Standing::UNNAMED, refund(row) && names(row).is_none());
+        }
+        (refunders, news)
+    }
+
+    /// Step 2: notes which refunds name which settlements.
+    pub fn name_refunds(&mut self, mail: Vec<Refunder>, ids: &Ids) -> Mail<VisitNews> {
+        let mut news = super::mail(ids);
+        for Refunder { target, refund, names } in mail {
+            let refunds = self.refunded_by.entry(target).or_default();
+            refunds.retain(|known| *known != refund);
+            if names {
+                refunds.push(refund);
+            }
+            let named_out = !refunds.is_empty();
+            if !named_out {
+                self.refunded_by.remove(&target);
+            }
+            let state = self.states.entry(ids.settlements.index_of(target.0));
+            if state.standing.has(Standing::NAMED_OUT) != named_out {
+                Self::note(state, target, &mut self.noted);
+                state.standing.set(Standing::NAMED_OUT, named_out);
+                if state.standing.has(Standing::KEPT) {
+                    news[ids.visits.shard_of(state.visit.0)].push(VisitNews::Pair(state.visit));
+                }
+            }
+        }
+        news
+    }
+
+    /// Step 4: takes the visits' pairings and tells what changed by the batch; visits whose details are
+    /// touched by it are told in the mail.
+    pub fn settle(&mut self, mail: Vec<Paired>, ids: &Ids) -> (Vec<SettlementChange>, Mail<(VisitId, SettlementId)>) {
+        for Paired { visit, settlement, out } in mail {
+            let state = self.states.entry(ids.settlements.index_of(settlement.0));
+            if state.visit == visit && state.standing.has(Standing::PAIRED_OUT) != out {
+                Self::note(state, settlement, &mut self.noted);
+                state.standing.set(Standing::PAIRED_OUT, out);
+            }
+        }
+        let mut changes = Vec::with_capacity(self.noted.len());
+        let mut rechecks = super::mail(ids);
+        for (id, before_standing, before) in self.noted.drain(..) {
+            let state = self.states.entry(ids.settlements.index_of(id.0));
+            state.standing.set(Standing::NOTED, false);
+            let standing = state.standing;
+            let after = if standing.is_live() { state.read() } else { None };
+            if before_standing.ends_details() != standing.ends_details()
+                || before_standing.ends_refund_rows() != standing.ends_refund_rows()
+            {
+                let elsewhere = self.named_in.get(&id).into_iter().flatten();
+                for visit in elsewhere.chain(Some(&state.visit)) {
+                    rechecks[ids.visits.shard_of(visit.0)].push((*visit, id));
+                }
+            }
+            if before != after {
+                changes.push(SettlementChange { id, before, after });
+            }
+        }
+        (changes, rechecks)
+    }
+
+    /// Notes visits whose details carry settlements that are not known to be theirs.
+    pub fn name_visits(&mut self, mail: Vec<(SettlementId, VisitId)>) {
+        for (settlement, visit) in mail {
+            let visits = self.named_in.entry(settlement).or_default();
+            if !visits.contains(&visit) {
+                visits.push(visit);
+            }
+        }
+    }
+
+    /// Evaluates the settlement filters of new rules on everything, and tells all that is live as if it were new.
+    pub fn refilter(&mut self, rules: &RuleSet, ids: &Ids) -> Vec<SettlementChange> {
+        const ROWS: usize = 8_192;
+        let indices: Vec<usize> = self.states.indices().collect();
+        let mut changes = Vec::new();
+        for indices in indices.chunks(ROWS) {
+            let known: Vec<(usize, LiveSettlement)> =
+                indices.iter().filter_map(|index| Some((*index, self.states.get(*index)?.read()?))).collect();
+            let rows: Vec<&Settlement> = known.iter().map(|(_, settlement)| &settlement.row).collect();
+            let verdicts = rules.settlement_filters.evaluate(&rows, ids, &rules.classes);
+            for ((index, settlement), passes) in known.iter().zip(verdicts) {
+                let after = LiveSettlement { passes, ..*settlement };
+                let state = self.states.entry(*index);
+                state.write(&after);
+                if state.standing.is_live() {
+                    changes.push(SettlementChange { id: after.row.setl_id, before: None, after: Some(after) });
+                }
+            }
+        }
+        changes
+    }
+
+    /// Forgets a settlement for good.
+    pub fn forget(&mut self, id: SettlementId, ids: &Ids) {
+        *self.states.entry(ids.settlements.index_of(id.0)) = State::default();
+        self.superseded.forget(id.0);
+        self.refunded_by.remove(&id);
+        self.named_in.remove(&id);
+    }
+}
+
+/// All settlements, to read.
+#[derive(Clone, Copy)]
+pub struct Settlements<'a> {
+    /// By shard.
+    pub shards: &'a [SettlementShard],
+    /// The tables of ids.
+    pub ids: &'a Ids,
+}
+
+impl Settlements<'_> {
+    fn state(&self, id: SettlementId) -> Option<&State> {
+        let table = &self.ids.settlements;
+        self.shards[table.shard_of(id.0)].states.get(table.index_of(id.0))
+    }
+
+    /// How a settlement stands.
+    pub fn standing(&self, id: SettlementId) -> Standing {
+        let table = &self.ids.settlements;
+        self.shards[table.shard_of(id.0)].standing(table.index_of(id.0))
+    }
+
+    /// The kept version, live or not.
+    pub fn kept(&self, id: SettlementId) -> Option<Settlement> {
+        Some(self.state(id)?.read()?.row)
+    }
+
+    /// A settlement, if it is live.
+    pub fn live(&self, id: SettlementId) -> Option<LiveSettlement> {
+        self.state(id).filter(|state| state.standing.is_live())?.read()
+    }
+
+    /// The visit of the kept version; absent where nothing is known of the settlement.
+    pub fn visit(&self, id: SettlementId) -> VisitId {
+        self.state(id).map_or(VisitId::ABSENT, |state| state.visit)
+    }
+
+    /// The visits other than its own whose details may carry it.
+    pub fn named_in(&self, id: SettlementId) -> &[VisitId] {
+        let shard = &self.shards[self.ids.settlements.shard_of(id.0)];
+        shard.named_in.get(&id).map_or(&[], |visits| visits)
+    }
+}
+

@@ -1,0 +1,85 @@
+//! Versions of a record: which one is kept, and what was seen before (contract, section 1, live records 1 and 2).
+
+use crate::record::{Ids, Record};
+use crate::rules::rule::Map;
+use smallvec::SmallVec;
+use std::cmp::Ordering;
+use std::hash::BuildHasher;
+
+/// What a record that arrives is to what was received before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Receipt {
+    /// An identity never seen.
+    New,
+    /// A known identity with content never seen.
+    Revision,
+    /// Content that was received before.
+    Redelivered,
+}
+
+/// The order of versions with equal standing otherwise: by `updt_time`, then by the number of fields, then by
+/// content, pair by pair. The greatest is kept.
+pub fn compare<R: Record>(one: &R, other: &R, ids: &Ids) -> Ordering {
+    one.updated().cmp(&other.updated()).then_with(|| compare_content(one, other, ids))
+}
+
+/// By the number of fields, then by content.
+pub fn compare_content<R: Record>(one: &R, other: &R, ids: &Ids) -> Ordering {
+    one.fields().cmp(&other.fields()).then_with(|| one.content(ids).cmp(&other.content(ids)))
+}
+
+/// A row on its own, packed.
+pub fn pack<R: Record>(row: &R) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(128);
+    row.pack(&R::ABSENT, &mut packed);
+    packed
+}
+
+/// Hashes of versions that are not kept, by the owner they belong to: enough to know them again.
+#[derive(Default)]
+pub struct Superseded {
+    by_owner: Map<u32, SmallVec<[u128; 2]>>,
+}
+
+impl Superseded {
+    /// 128 bits over a record's type and content. A chance meeting of two of a billion versions of one owner
+    /// has a probability far below that of a broken machine.
+    fn hash<R: Record>(row: &R) -> u128 {
+        let content = (R::TYPE, pack(row));
+        let half = |seed: u64| foldhash::quality::FixedState::with_seed(seed).hash_one(&content);
+        u128::from(half(1)) << 64 | u128::from(half(2))
+    }
+
+    /// Whether this content was noted.
+    pub fn contains<R: Record>(&self, owner: u32, row: &R) -> bool {
+        self.by_owner.get(&owner).is_some_and(|hashes| hashes.contains(&Self::hash(row)))
+    }
+
+    /// Notes a version that is not kept.
+    pub fn note<R: Record>(&mut self, owner: u32, row: &R) {
+        self.by_owner.entry(owner).or_default().push(Self::hash(row));
+    }
+
+    /// Forgets all versions of an owner.
+    pub fn forget(&mut self, owner: u32) {
+        self.by_owner.remove(&owner);
+    }
+
+    /// Receives a version of a record of which one version is kept, and keeps the greater one.
+    pub fn receive<R: Record>(&mut self, owner: u32, kept: &mut Option<R>, row: R, ids: &Ids) -> Receipt {
+        let Some(known) = kept else {
+            *kept = Some(row);
+            return Receipt::New;
+        };
+        if *known == row || self.contains(owner, &row) {
+            return Receipt::Redelivered;
+        }
+        if compare(&row, known, ids) == Ordering::Greater {
+            self.note(owner, known);
+            *known = row;
+        } else {
+            self.note(owner, &row);
+        }
+        Receipt::Revision
+    }
+}

@@ -1,0 +1,488 @@
+//! Metrics in the Prometheus text format.
+//!
+//! Names begin with `fundwatch_`, units are base units, counters end in `_total`, and every label has few
+//! values: record types, rules, severities, reasons, sinks, assigned partitions. Money is counted in fen and
+//! becomes yuan only when it is exported.
+
+use crate::alert::Alert;
+use crate::engine::Totals;
+use crate::record::decode::{Bad, BadKind, TYPES};
+use crate::rules::rule::Status as RuleStatus;
+use crate::status::{Lag, RuleTotals, StateSize};
+use parking_lot::Mutex;
+use prometheus::core::Collector;
+use prometheus::{
+    Counter, CounterVec, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+use std::time::Duration;
+
+/// All metrics of a process; made once.
+pub struct Metrics {
+    registry: Registry,
+    records: IntCounterVec,
+    outcomes: IntCounterVec,
+    dead_letters: IntCounterVec,
+    embedded_details: IntCounter,
+    revisions: IntCounter,
+    alert_revisions: IntCounterVec,
+    open_alerts: IntGaugeVec,
+    open_amount: GaugeVec,
+    lag: IntGaugeVec,
+    batch_records: Histogram,
+    batch_time: Histogram,
+    latency: Histogram,
+    sinks: SinkMetrics,
+    rule_set: IntGaugeVec,
+    rules: IntGaugeVec,
+    reloads: IntCounterVec,
+    state_rows: IntGaugeVec,
+    state_bytes: IntGaugeVec,
+    resident: IntGauge,
+    ready: IntGauge,
+    stream_clients: IntGauge,
+    /// What gauges with changing labels show at the next scrape; written there in one go, so that no scrape
+    /// sees half of it.
+    pending: Mutex<Pending>,
+}
+
+#[derive(Default)]
+struct Pending {
+    rules: Vec<RuleTotals>,
+    lag: Vec<Lag>,
+    state: Vec<StateSize>,
+}
+
+/// What a batch came to.
+#[derive(Debug, Clone, Default)]
+pub struct BatchReport {
+    /// Good messages by type, in the order of [`TYPES`].
+    pub by_type: [u64; TYPES.len()],
+    /// Messages that changed or could have changed something.
+    pub processed: u64,
+    /// Messages of which everything was known before.
+    pub redelivered: u64,
+    /// Bad messages by kind, in the order of [`BadKind::ALL`].
+    pub dead_lettered: [u64; BadKind::ALL.len()],
+    /// Fee details that came inside settlements.
+    pub embedded_details: u64,
+    /// Records with an identity known under other content.
+    pub revisions: u64,
+    /// From the batch being handed over to its alerts being ready.
+    pub time: Duration,
+    /// From the arrival of the batch's first message to its alerts being handed to the sinks.
+    pub latency: Duration,
+}
+
+impl BatchReport {
+    /// What lies between the engine's totals before and after a batch, with the batch's bad records; times are
+    /// left at zero.
+    pub fn between(before: &Totals, after: &Totals, bad: &[Bad]) -> Self {
+        let mut report = Self {
+            by_type: std::array::from_fn(|number| after.by_type[number] - before.by_type[number]),
+            processed: after.processed - before.processed,
+            redelivered: after.redelivered - before.redelivered,
+            embedded_details: after.embedded - before.embedded,
+            revisions: after.revisions - before.revisions,
+            ..Self::default()
+        };
+        for bad in bad {
+            let kind = BadKind::ALL.iter().position(|kind| *kind == bad.kind);
+            if let Some(count) = kind.and_then(|number| report.dead_lettered.get_mut(number)) {
+                *count += 1;
+            }
+        }
+        report
+    }
+
+    /// All messages.
+    pub fn messages(&self) -> u64 {
+        self.processed + self.redelivered + self.dead_lettered.iter().sum::<u64>()
+    }
+}
+
+struct SinkMetrics {
+    depth: IntGaugeVec,
+    delivered: IntCounterVec,
+    dropped: IntCounterVec,
+    retries: IntCounterVec,
+    errors: IntCounterVec,
+    undeliverable: IntCounterVec,
+    blocked: CounterVec,
+}
+
+/// The metrics of one sink; cheap to clone.
+#[derive(Clone)]
+pub struct SinkMeter {
+    depth: IntGauge,
+    delivered: IntCounter,
+    dropped: IntCounter,
+    retries: IntCounter,
+    errors: IntCounter,
+    undeliverable: IntCounter,
+    blocked: Counter,
+}
+
+/// Makes and registers metrics.
+struct Maker(Registry);
+
+impl Maker {
+    fn add<M: Collector + Clone + 'static>(&self, made: prometheus::Result<M>) -> M {
+        let metric = made.expect("names and labels are constants that a test has seen");
+        self.0.register(Box::new(metric.clone())).expect("every name is used once, which a test has seen");
+        metric
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.add(IntCounter::new(name, help))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.add(IntGauge::new(name, help))
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
+    }
+}
+
+/// From a quarter of a millisecond to half a minute.
+const SECONDS: [f64; 14] =
+    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    pub fn new() -> Self {
+        let make = Maker(Registry::new());
+        let build = make.gauges("fundwatch_build_info", "1, with the version of the program.", &["version"]);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let metrics = Self {
+            records: make.counters("fundwatch_records_total", "Good records received, by type.", &["type"]),
+            outcomes: make.counters(
+                "fundwatch_record_outcomes_total",
+                "Records received, by what became of them: processed, redelivered or dead_lettered.",
+                &["outcome"],
+            ),
+            dead_letters: make.counters("fundwatch_dead_letters_total", "Bad records, by reason.", &["reason"]),
+            embedded_details: make
+                .counter("fundwatch_embedded_fee_details_total", "Fee details received inside settlements."),
+            revisions: make.counter(
+                "fundwatch_record_revisions_total",
+                "Records received with an identity that was known under other content.",
+            ),
+            alert_revisions: make.counters(
+                "fundwatch_alert_revisions_total",
+                "Revisions of alerts, by rule, severity and status; shadow ones are stored, not sent.",
+                &["rule", "severity", "status", "shadow"],
+            ),
+            open_alerts: make.gauges("fundwatch_open_alerts", "Alerts that are open, by rule.", &["rule"]),
+            open_amount: make.add(GaugeVec::new(
+                Opts::new("fundwatch_open_amount_at_issue_yuan", "Fund money at issue in open alerts, by rule."),
+                &["rule"],
+            )),
+            lag: make.gauges("fundwatch_source_lag_records", "Records that wait, by partition.", &["partition"]),
+            batch_records: make.histogram(
+                "fundwatch_batch_records",
+                "Messages in a batch.",
+                &[1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0],
+            ),
+            batch_time: make.histogram(
+                "fundwatch_batch_processing_seconds",
+                "From a batch being taken up to its alerts being ready.",
+                &SECONDS,
+            ),
+            latency: make.histogram(
+                "fundwatch_latency_seconds",
+                "From the arrival of a batch's first message to its alerts being handed to the sinks.",
+                &SECONDS,
+            ),
+            sinks: SinkMetrics::new(&make),
+            rule_set: make.gauges(
+                "fundwatch_rule_set_info",
+                "1, with the version of the rule set in force.",
+                &["version"],
+            ),
+            rules: make.gauges("fundwatch_rules", "Rules in force, by status.", &["status"]),
+            reloads: make.counters(
+                "fundwatch_rule_reloads_total",
+                "Attempts to reload rules, tables and registry, by outcome: taken or refused.",
+                &["outcome"],
+            ),
+            state_rows: make.gauges("fundwatch_state_rows", "Rows held in memory, by kind.", &["kind"]),
+            state_bytes: make.gauges("fundwatch_state_bytes", "Bytes of the rows held, by kind.", &["kind"]),
+            resident: make.gauge("fundwatch_resident_memory_bytes", "Resident memory of the process."),
+            ready: make.gauge("fundwatch_ready", "1 when records are being processed, else 0."),
+            stream_clients: make.gauge("fundwatch_stream_clients", "Clients of the live event stream."),
+            pending: Mutex::default(),
+            registry: make.0,
+        };
+        // Series that count trouble exist from the start, so that their first rise is seen.
+        for kind in BadKind::ALL {
+            metrics.dead_letters.with_label_values(&[kind.word()]);
+        }
+        for outcome in ["processed", "redelivered", "dead_lettered"] {
+            metrics.outcomes.with_label_values(&[outcome]);
+        }
+        for outcome in ["taken", "refused"] {
+            metrics.reloads.with_label_values(&[outcome]);
+        }
+        metrics
+    }
+
+    /// Counts a batch.
+    pub fn batch(&self, report: &BatchReport) {
+        for (name, count) in TYPES.iter().zip(report.by_type).filter(|(_, count)| *count > 0) {
+            self.records.with_label_values(&[name]).inc_by(count);
+        }
+        let dead: u64 = report.dead_lettered.iter().sum();
+        for (outcome, count) in
+            [("processed", report.processed), ("redelivered", report.redelivered), ("dead_lettered", dead)]
+        {
+            self.outcomes.with_label_values(&[outcome]).inc_by(count);
+        }
+        for (kind, count) in BadKind::ALL.iter().zip(report.dead_lettered).filter(|(_, count)| *count > 0) {
+            self.dead_letters.with_label_values(&[kind.word()]).inc_by(count);
+        }
+        self.embedded_details.inc_by(report.embedded_details);
+        self.revisions.inc_by(report.revisions);
+        self.batch_records.observe(report.messages() as f64);
+        self.batch_time.observe(report.time.as_secs_f64());
+        self.latency.observe(report.latency.as_secs_f64());
+    }
+
+    /// Counts revisions of alerts.
+    pub fn alerts(&self, alerts: &[Alert]) {
+        for alert in alerts {
+            let finding = &alert.finding;
+            let shadow = if alert.shadow { "true" } else { "false" };
+            let labels = [&*finding.rule_id, finding.severity.word(), alert.status.word(), shadow];
+            self.alert_revisions.with_label_values(&labels).inc();
+        }
+    }
+
+    /// Takes over what is open, what waits and what is held; shown at the next scrape.
+    pub fn sizes(&self, rules: &[RuleTotals], lag: &[Lag], state: &[StateSize]) {
+        *self.pending.lock() = Pending { rules: rules.to_vec(), lag: lag.to_vec(), state: state.to_vec() };
+    }
+
+    /// Notes the rule set in force, with its rules by status.
+    pub fn rule_set(&self, version: &str, statuses: impl IntoIterator<Item = RuleStatus>) {
+        self.rule_set.reset();
+        self.rule_set.with_label_values(&[version]).set(1);
+        self.rules.reset();
+        for status in statuses {
+            let word = match status {
+                RuleStatus::Draft => "draft",
+                RuleStatus::Shadow => "shadow",
+                RuleStatus::Live => "live",
+                RuleStatus::Retired => "retired",
+            };
+            self.rules.with_label_values(&[word]).inc();
+        }
+    }
+
+    /// Counts an attempt to reload the rules.
+    pub fn reload(&self, taken: bool) {
+        self.reloads.with_label_values(&[if taken { "taken" } else { "refused" }]).inc();
+    }
+
+    /// Notes whether records are being processed.
+    pub fn ready(&self, ready: bool) {
+        self.ready.set(i64::from(ready));
+    }
+
+    /// The gauge of clients of the event stream.
+    pub fn stream_clients(&self) -> &IntGauge {
+        &self.stream_clients
+    }
+
+    /// The metrics of a sink.
+    pub fn sink(&self, name: &str) -> SinkMeter {
+        self.sinks.meter(name)
+    }
+
+    /// All metrics as text.
+    pub fn render(&self) -> String {
+        let pending = self.pending.lock();
+        self.open_alerts.reset();
+        self.open_amount.reset();
+        for rule in &pending.rules {
+            self.open_alerts.with_label_values(&[&*rule.id]).set(rule.open as i64);
+            self.open_amount.with_label_values(&[&*rule.id]).set(rule.amount as f64 / 100.0);
+        }
+        self.lag.reset();
+        for lag in &pending.lag {
+            self.lag.with_label_values(&[&lag.partition]).set(lag.records as i64);
+        }
+        for state in &pending.state {
+            self.state_rows.with_label_values(&[state.kind]).set(state.rows as i64);
+            self.state_bytes.with_label_values(&[state.kind]).set(state.bytes as i64);
+        }
+        if let Some(bytes) = resident_bytes() {
+            self.resident.set(bytes);
+        }
+        let text = TextEncoder::new().encode_to_string(&self.registry.gather());
+        text.expect("the encoder refuses only families without metrics, and gather leaves those out")
+    }
+}
+
+impl SinkMetrics {
+    fn new(make: &Maker) -> Self {
+        let label = &["sink"];
+        Self {
+            depth: make.gauges("fundwatch_sink_queue_items", "Items that wait for a sink.", label),
+            delivered: make.counters("fundwatch_sink_delivered_total", "Items that a sink has delivered.", label),
+            dropped: make.counters(
+                "fundwatch_sink_dropped_total",
+                "Items that found the queue of a sink full that is not required.",
+                label,
+            ),
+            retries: make.counters("fundwatch_sink_retries_total", "Deliveries that were tried again.", label),
+            errors: make.counters("fundwatch_sink_errors_total", "Errors that ended a sink.", label),
+            undeliverable: make.counters(
+                "fundwatch_sink_undeliverable_total",
+                "Items that a receiver refused and that were put aside.",
+                label,
+            ),
+            blocked: make.add(CounterVec::new(
+                Opts::new(
+                    "fundwatch_sink_blocked_seconds_total",
+                    "Time in which the full queue of a sink held up the pipeline.",
+                ),
+                label,
+            )),
+        }
+    }
+
+    fn meter(&self, name: &str) -> SinkMeter {
+        SinkMeter {
+            depth: self.depth.with_label_values(&[name]),
+            delivered: self.delivered.with_label_values(&[name]),
+            dropped: self.dropped.with_label_values(&[name]),
+            retries: self.retries.with_label_values(&[name]),
+            errors: self.errors.with_label_values(&[name]),
+            undeliverable: self.undeliverable.with_label_values(&[name]),
+            blocked: self.blocked.with_label_values(&[name]),
+        }
+    }
+}
+
+#[allow(missing_docs, reason = "the names say what is counted; the help texts above say how")]
+impl SinkMeter {
+    pub fn depth(&self, items: usize) {
+        self.depth.set(items as i64);
+    }
+
+    pub fn delivered(&self, items: usize) {
+        self.delivered.inc_by(items as u64);
+    }
+
+    pub fn dropped(&self, items: usize) {
+        self.dropped.inc_by(items as u64);
+    }
+
+    pub fn retried(&self) {
+        self.retries.inc();
+    }
+
+    pub fn failed(&self) {
+        self.errors.inc();
+    }
+
+    pub fn undeliverable(&self) {
+        self.undeliverable.inc();
+    }
+
+    pub fn blocked(&self, time: Duration) {
+        self.blocked.inc_by(time.as_secs_f64());
+    }
+
+    pub fn delivered_so_far(&self) -> u64 {
+        self.delivered.get()
+    }
+
+    pub fn dropped_so_far(&self) -> u64 {
+        self.dropped.get()
+    }
+
+    pub fn retries_so_far(&self) -> u64 {
+        self.retries.get()
+    }
+
+    pub fn undeliverable_so_far(&self) -> u64 {
+        self.undeliverable.get()
+    }
+
+    pub fn blocked_so_far(&self) -> f64 {
+        self.blocked.get()
+    }
+}
+
+/// Resident memory of this process; `None` where the system does not say it as Linux does.
+pub fn resident_bytes() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<i64>().ok()? * 1_024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_balances_and_labels_that_go_away_are_not_shown() {
+        let metrics = Metrics::new();
+        let mut report = BatchReport { processed: 7, redelivered: 2, revisions: 1, ..BatchReport::default() };
+        report.by_type[0] = 9;
+        report.dead_lettered[4] = 3;
+        metrics.batch(&report);
+        assert_eq!(report.messages(), 12);
+        let rule = RuleTotals { id: "DUP-02".into(), open: 2, amount: 1_234_567, ..RuleTotals::default() };
+        let lag = Lag { partition: "settlements[3]".to_owned(), records: 17 };
+        metrics.sizes(&[rule], &[lag], &[StateSize { kind: "fee_detail", rows: 5, bytes: 320 }]);
+        metrics.rule_set("abc", [RuleStatus::Live, RuleStatus::Live, RuleStatus::Shadow]);
+        let text = metrics.render();
+        for line in [
+            "fundwatch_records_total{type=\"settlement\"} 9",
+            "fundwatch_record_outcomes_total{outcome=\"dead_lettered\"} 3",
+            "fundwatch_dead_letters_total{reason=\"missing_field\"} 3",
+            "fundwatch_dead_letters_total{reason=\"late\"} 0",
+            "fundwatch_open_alerts{rule=\"DUP-02\"} 2",
+            "fundwatch_open_amount_at_issue_yuan{rule=\"DUP-02\"} 12345.67",
+            "fundwatch_source_lag_records{partition=\"settlements[3]\"} 17",
+            "fundwatch_state_bytes{kind=\"fee_detail\"} 320",
+            "fundwatch_rules{status=\"live\"} 2",
+            "fundwatch_batch_records_count 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        metrics.sizes(&[], &[], &[]);
+        assert!(!metrics.render().contains("DUP-02"));
+    }
+
+    #[test]
+    fn names_keep_the_conventions() {
+        let metrics = Metrics::new();
+        metrics.sink("kafka").retried();
+        metrics.alerts(&[]);
+        for line in metrics.render().lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let (name, kind) = line.split_once(' ').expect("a name and a kind");
+            assert!(name.starts_with("fundwatch_"), "{name}");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{name} is a {kind}");
+        }
+    }
+}

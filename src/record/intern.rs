@@ -1,0 +1,300 @@
+//! Ids instead of strings: every code of a record is looked up once and is a `u32` from then on.
+//!
+//! An id carries its shard: `id = index * shards + shard`, and the shard is a function of the text alone.
+//! So whoever holds an id knows which shard owns it, and an owner keeps its things in plain vectors by index.
+//! Id 0 of every table is kept for "absent".
+
+use super::field::Code;
+use hashbrown::HashTable;
+use parking_lot::Mutex;
+use std::hash::BuildHasher;
+
+/// Bytes of a page of texts.
+const PAGE: usize = 1 << 16;
+/// Texts begin at multiples of this many bytes, so that a `u32` reaches 16 GiB of them in a shard.
+const ALIGN: usize = 4;
+
+/// A table of texts, each with one id. Shared by all threads; a look-up locks one shard of it.
+pub struct Interner {
+    shards: Box<[Mutex<Shard>]>,
+    /// log2 of the number of shards.
+    bits: u32,
+    hasher: foldhash::quality::FixedState,
+}
+
+#[derive(Default)]
+struct Shard {
+    /// Indices of texts, by the text's hash.
+    table: HashTable<u32>,
+    texts: Texts,
+    /// Indices given back, to be used again.
+    free: Vec<u32>,
+}
+
+/// Texts one after another in pages; a text is its length in two bytes and its UTF-8 bytes.
+#[derive(Default)]
+struct Texts {
+    pages: Vec<Box<[u8]>>,
+    /// Where the next text goes, in units of `ALIGN`.
+    end: u32,
+    /// Where the text of an index stands, in units of `ALIGN`.
+    places: Vec<u32>,
+    /// Places given back, by size in units of `ALIGN`.
+    holes: Vec<Vec<u32>>,
+}
+
+impl Texts {
+    fn get(&self, index: u32) -> &[u8] {
+        let place = self.places[index as usize] as usize * ALIGN;
+        let (page, at) = (place / PAGE, place % PAGE);
+        let page = &self.pages[page];
+        let length = usize::from(u16::from_le_bytes([page[at], page[at + 1]]));
+        &page[at + 2..at + 2 + length]
+    }
+
+    fn units(length: usize) -> usize {
+        (length + 2).div_ceil(ALIGN)
+    }
+
+    /// Writes a text somewhere and returns its place. Texts beyond a page are not met: fields are far shorter.
+    fn write(&mut self, text: &[u8]) -> u32 {
+        let units = Self::units(text.len());
+        let place = match self.holes.get_mut(units).and_then(Vec::pop) {
+            Some(place) => place,
+            None => {
+                let page_units = (PAGE / ALIGN) as u32;
+                if self.end % page_units + units as u32 > page_units || self.end.is_multiple_of(page_units) {
+                    self.end = self.pages.len() as u32 * page_units;
+                    self.pages.push(vec![0; PAGE].into_boxed_slice());
+                }
+                let place = self.end;
+                self.end += units as u32;
+                place
+            }
+        };
+        let at = place as usize * ALIGN % PAGE;
+        let page = &mut self.pages[place as usize * ALIGN / PAGE];
+        page[at..at + 2].copy_from_slice(&(text.len() as u16).to_le_bytes());
+        page[at + 2..at + 2 + text.len()].copy_from_slice(text);
+        place
+    }
+
+    fn give_back(&mut self, index: u32) {
+        let units = Self::units(self.get(index).len());
+        if self.holes.len() <= units {
+            self.holes.resize_with(units + 1, Vec::new);
+        }
+        self.holes[units].push(self.places[index as usize]);
+    }
+}
+
+impl Interner {
+    /// A table of `shards` (a power of two) shards.
+    pub fn new(shards: usize) -> Self {
+        assert!(shards.is_power_of_two(), "the number of shards is a power of two");
+        let shards: Box<[Mutex<Shard>]> = (0..shards).map(|_| Mutex::default()).collect();
+        // Index 0 of every shard stands for "absent", so that id 0 does.
+        for shard in &shards {
+            let mut shard = shard.lock();
+            let place = shard.texts.write(b"");
+            shard.texts.places.push(place);
+        }
+        let bits = shards.len().trailing_zeros();
+        Self { shards, bits, hasher: foldhash::quality::FixedState::default() }
+    }
+
+    /// The shard that owns an id.
+    pub fn shard_of(&self, id: u32) -> usize {
+        (id & ((1 << self.bits) - 1)) as usize
+    }
+
+    /// The number of shards.
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// The place of an id among those of its shard.
+    pub fn index_of(&self, id: u32) -> usize {
+        (id >> self.bits) as usize
+    }
+
+    /// The id at a place of a shard.
+    pub fn id_at(&self, shard: usize, index: usize) -> u32 {
+        (index as u32) << self.bits | shard as u32
+    }
+
+    /// The id of a text, new or known. The empty text is id 0.
+    pub fn intern(&self, text: &str) -> u32 {
+        if text.is_empty() {
+            return 0;
+        }
+        let hash = self.hasher.hash_one(text);
+        let number = (hash >> 40) as usize & (self.shards.len() - 1);
+        let mut shard = self.shards[number].lock();
+        let Shard { table, texts, free } = &mut *shard;
+        if let Some(&index) = table.find(hash, |&index| texts.get(index) == text.as_bytes()) {
+            return self.id_at(number, index as usize);
+        }
+        let place = texts.write(text.as_bytes());
+        let index = match free.pop() {
+            Some(index) => {
+                texts.places[index as usize] = place;
+                index
+            }
+            None => {
+                texts.places.push(place);
+                (texts.places.len() - 1) as u32
+            }
+        };
+        let hasher = &self.hasher;
+        table.insert_unique(hash, index, |&index| hasher.hash_one(as_text(texts.get(index))));
+        self.id_at(number, index as usize)
+    }
+
+    /// The id of a text that is known.
+    pub fn find(&self, text: &str) -> Option<u32> {
+        let hash = self.hasher.hash_one(text);
+        let number = (hash >> 40) as usize & (self.shards.len() - 1);
+        let shard = self.shards[number].lock();
+        let index = shard.table.find(hash, |&index| shard.texts.get(index) == text.as_bytes())?;
+        Some(self.id_at(number, *index as usize))
+    }
+
+    /// The text of an id.
+    pub fn text(&self, id: u32) -> String {
+        self.with(id, str::to_owned)
+    }
+
+    /// Hands the text of an id to `read`, without a copy. `read` must not call this table.
+    pub fn with<T>(&self, id: u32, read: impl FnOnce(&str) -> T) -> T {
+        let shard = self.shards[self.shard_of(id)].lock();
+        read(as_text(shard.texts.get(self.index_of(id) as u32)))
+    }
+
+    /// Forgets an id, which may then stand for another text.
+    pub fn forget(&self, id: u32) {
+        let index = self.index_of(id) as u32;
+        if index == 0 {
+            return;
+        }
+        let mut shard = self.shards[self.shard_of(id)].lock();
+        let Shard { table, texts, free } = &mut *shard;
+        let hash = self.hasher.hash_one(as_text(texts.get(index)));
+        if let Ok(entry) = table.find_entry(hash, |&other| other == index) {
+            entry.remove();
+            texts.give_back(index);
+            free.push(index);
+        }
+    }
+
+    /// How many texts are known.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().table.len()).sum()
+    }
+
+    /// Whether no text is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All ids in use.
+    pub fn ids(&self) -> Vec<u32> {
+        let mut ids = Vec::new();
+        for (number, shard) in self.shards.iter().enumerate() {
+            ids.extend(shard.lock().table.iter().map(|&index| self.id_at(number, index as usize)));
+        }
+        ids
+    }
+}
+
+fn as_text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("only texts are written")
+}
+
+/// The tables of ids that records use, one for each kind of thing that has an owner, one for all other codes.
+pub struct Ids {
+    /// `setl_id`
+    pub settlements: Interner,
+    /// `mdtrt_id`
+    pub visits: Interner,
+    /// `psn_no`
+    pub persons: Interner,
+    /// `fixmedins_code`
+    pub institutions: Interner,
+    /// `check_id`
+    pub checks: Interner,
+    /// Every other code.
+    pub codes: Interner,
+    one: Code,
+    zero: Code,
+}
+
+impl Ids {
+    /// Tables for an engine of so many shards (a power of two).
+    pub fn new(shards: usize) -> Self {
+        let table = || Interner::new(shards);
+        let codes = table();
+        let (one, zero) = (Code(codes.intern("1")), Code(codes.intern("0")));
+        Self {
+            settlements: table(),
+            visits: table(),
+            persons: table(),
+            institutions: table(),
+            checks: table(),
+            codes,
+            one,
+            zero,
+        }
+    }
+
+    /// The code of a flag that is set.
+    pub fn one(&self) -> Code {
+        self.one
+    }
+
+    /// The code of a flag that is not set.
+    pub fn zero(&self) -> Code {
+        self.zero
+    }
+
+    /// The number of shards of every table.
+    pub fn shards(&self) -> usize {
+        self.codes.shards()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_keeps_its_id_and_an_id_its_text() {
+        for shards in [1, 8] {
+            let table = Interner::new(shards);
+            assert_eq!(table.intern(""), 0);
+            let ids: Vec<u32> = (0..20_000).map(|n| table.intern(&format!("H{n}"))).collect();
+            assert_eq!(table.len(), 20_000);
+            for (n, id) in ids.iter().enumerate() {
+                assert_eq!(table.intern(&format!("H{n}")), *id);
+                assert_eq!(table.text(*id), format!("H{n}"));
+                assert_ne!(*id, 0);
+            }
+            // Shards are even enough, and depend on the text alone.
+            let other = Interner::new(shards);
+            for n in (0..20_000).rev() {
+                assert_eq!(other.shard_of(other.intern(&format!("H{n}"))), table.shard_of(ids[n]));
+            }
+            for n in 0..10_000 {
+                table.forget(ids[n]);
+                assert_eq!(table.find(&format!("H{n}")), None);
+            }
+            let pages: usize = table.shards.iter().map(|shard| shard.lock().texts.pages.len()).sum();
+            for n in 0..10_000 {
+                table.intern(&format!("K{n}"));
+            }
+            assert_eq!(table.text(ids[15_000]), "H15000");
+            let after: usize = table.shards.iter().map(|shard| shard.lock().texts.pages.len()).sum();
+            assert!(after <= pages + shards, "room is used again");
+        }
+    }
+}

@@ -1,0 +1,490 @@
+//! The records of the contract, section 1, as types. One table a record: its fields in alphabetical order of
+//! their interface names, each with its kind, its longest text, whether it must be there, and the name that
+//! the central tables give it.
+
+use super::field::{
+    CheckId, Code, Field, Flag, InstitutionId, PersonId, Refusal, Serial, SettlementId, VisitId, pack_number,
+    unpack_number,
+};
+use super::intern::Ids;
+use super::json::Raw;
+use super::value::{Day, Money, Price, Quantity, Time};
+use arrow::array::ArrayRef;
+
+/// Every name that may mean something in a record.
+macro_rules! names {
+    ($($name:ident)*) => {
+        /// The names that are looked for in a record's JSON.
+        #[allow(non_camel_case_types, missing_docs)]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Name { type_, $($name,)* }
+
+        /// The texts of all names, by number.
+        pub const NAMES: &[&str] = &["type", $(stringify!($name),)*];
+        const ALL: &[Name] = &[Name::type_, $(Name::$name,)*];
+
+        impl Name {
+            /// The name of a number below the length of [`NAMES`].
+            pub fn of(number: usize) -> Self {
+                ALL[number]
+            }
+        }
+    };
+}
+
+names! {
+    fee_details msgid op before after payload ts_ms
+    acct_pay adm_bed adm_dept_codg adm_way approved_leave atddr_no balc begndate begntime bilg_dept_codg
+    bilg_dr_code bilg_dr_codg bkkp_sn brdy cash_payamt check_id check_time check_type chrg_bchno chrgitm_lv cnt
+    days_rinp_flag_31 det_item_fee_sumamt device_no die_date dise_codg drord_no drug_trac_codg dscg_bed
+    dscg_dept_codg dscg_maindiag_code dscg_way enddate endtime expy_end fee_ocur_time feedetl_sn fixmedins_bchno
+    fixmedins_code fund_pay_sumamt gend hosp_lv init_feedetl_sn init_setl_id inscp_amt inscp_scp_amt
+    insuplc_admdvs insutype inv_chg_type inv_data_type inv_time list_type manu_lotnum mdtrt_id mdtrtarea_admvs
+    med_chrgitm_type med_list_codg med_type medfee_sumamt medins_list_codg medins_list_name method mid_setl_flag
+    passed pay_loc prd_days pric psn_cash_pay psn_no psn_part_amt psn_pay refd_setl_flag rxno score setl_id
+    setl_time setl_type spler_name threshold trdn_flag updt_time vali_flag
+}
+
+/// The raw values of one JSON object, by name. Reused from object to object: `present` says which count.
+pub struct Values<'a> {
+    present: u128,
+    slots: Box<[Raw<'a>]>,
+}
+
+impl Default for Values<'_> {
+    fn default() -> Self {
+        Self { present: 0, slots: vec![Raw::Null; NAMES.len()].into_boxed_slice() }
+    }
+}
+
+impl<'a> Values<'a> {
+    /// Forgets all values.
+    pub fn clear(&mut self) {
+        self.present = 0;
+    }
+
+    /// Notes a value; a later one of the same name replaces it.
+    #[inline]
+    pub fn set(&mut self, name: Name, value: Raw<'a>) {
+        let bit = 1_u128 << name as u32;
+        if value.is_absent() {
+            self.present &= !bit;
+        } else {
+            self.present |= bit;
+            self.slots[name as usize] = value;
+        }
+    }
+
+    /// The value of a name; `None` where it is missing, null or empty.
+    #[inline]
+    pub fn get(&self, name: Name) -> Option<Raw<'a>> {
+        (self.present >> name as u32 & 1 != 0).then(|| self.slots[name as usize])
+    }
+}
+
+/// A field that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadField {
+    /// Its interface name.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub refusal: Refusal,
+}
+
+/// What all records can do; each is a plain row of fields.
+pub trait Record: Copy + PartialEq + 'static {
+    /// The value of `type`.
+    const TYPE: &'static str;
+    /// All fields absent.
+    const ABSENT: Self;
+
+    /// Reads the fields of a JSON object. Required fields may still be absent.
+    ///
+    /// # Errors
+    /// The first malformed field.
+    fn read(values: &Values<'_>, ids: &Ids) -> Result<Self, BadField>;
+
+    /// The first required field that is absent.
+    fn missing(&self) -> Option<&'static str>;
+
+    /// Packs the row as its difference from `before`.
+    fn pack(&self, before: &Self, out: &mut Vec<u8>);
+
+    /// Unpacks what [`Record::pack`] packed after the same row.
+    fn unpack(before: &Self, packed: &mut &[u8]) -> Self;
+
+    /// The content: names and canonical texts of the fields that are there, by name.
+    fn content(&self, ids: &Ids) -> Vec<(&'static str, String)>;
+
+    /// How many fields are there.
+    fn fields(&self) -> u32;
+
+    /// When this version was made: `updt_time`.
+    fn updated(&self) -> Time;
+
+    /// Whether `vali_flag` leaves it valid.
+    fn is_valid(&self, ids: &Ids) -> bool;
+
+    /// A column of many rows, for SQL expressions; `None` where the record has no such field.
+    fn column<'a>(rows: &mut dyn Iterator<Item = &'a Self>, name: &str, ids: &Ids) -> Option<ArrayRef>;
+
+    /// The id in a field of codes; `None` where the field is not one or not there to be known by id.
+    fn code(&self, name: &str) -> Option<u32>;
+
+    /// The interface names of all fields.
+    fn names() -> &'static [&'static str];
+
+    /// Calls `see` with the id in the table of codes of every field that holds one.
+    fn codes(&self, see: &mut dyn FnMut(u32));
+}
+
+/// The longest text a field may have, in characters, where it is no code: never reached.
+const ANY: usize = usize::MAX;
+
+macro_rules! record {
+    (@required required $value:expr, $name:expr) => { if $value { return Some($name); } };
+    (@required optional $value:expr, $name:expr) => {};
+    (@alias $values:ident $name:ident) => { $values.get(Name::$name) };
+    (@alias $values:ident $name:ident $alias:ident) => {
+        $values.get(Name::$name).or_else(|| $values.get(Name::$alias))
+    };
+    (
+        $(#[$doc:meta])* $Type:ident = $tag:literal {
+            $($field:ident: $Kind:ident $longest:tt $need:ident $(or $alias:ident)?;)*
+        }
+    ) => {
+        $(#[$doc])*
+        #[allow(missing_docs)]
+        #[derive(Clone, Copy, PartialEq, Debug)]
+        pub struct $Type { $(pub $field: $Kind,)* }
+
+        impl Record for $Type {
+            const TYPE: &'static str = $tag;
+            const ABSENT: Self = Self { $($field: $Kind::ABSENT,)* };
+
+            fn read(values: &Values<'_>, ids: &Ids) -> Result<Self, BadField> {
+                let mut record = Self::ABSENT;
+                $(
+                    if let Some(raw) = record!(@alias values $field $($alias)?) {
+                        record.$field = <$Kind as Field>::read(raw, $longest, ids)
+                            .map_err(|refusal| BadField { field: stringify!($field), refusal })?;
+                    }
+                )*
+                Ok(record)
+            }
+
+            fn missing(&self) -> Option<&'static str> {
+                $(record!(@required $need self.$field == <$Kind as Field>::ABSENT, stringify!($field));)*
+                None
+            }
+
+            fn pack(&self, before: &Self, out: &mut Vec<u8>) {
+                let mut changed = 0_u64;
+                let mut bit = 0_u32;
+                $(
+                    changed |= u64::from(self.$field != before.$field) << bit;
+                    bit += 1;
+                )*
+                let _ = bit;
+                pack_number(changed, out);
+                $(
+                    if changed & 1 != 0 {
+                        self.$field.pack(before.$field, out);
+                    }
+                    changed >>= 1;
+                )*
+                let _ = changed;
+            }
+
+            fn unpack(before: &Self, packed: &mut &[u8]) -> Self {
+                let mut changed = unpack_number(packed);
+                let mut record = *before;
+                $(
+                    if changed & 1 != 0 {
+                        record.$field = <$Kind as Field>::unpack(before.$field, packed);
+                    }
+                    changed >>= 1;
+                )*
+                let _ = changed;
+                record
+            }
+
+            fn content(&self, ids: &Ids) -> Vec<(&'static str, String)> {
+                let mut content = Vec::new();
+                $(
+                    if self.$field != <$Kind as Field>::ABSENT {
+                        content.push((stringify!($field), Field::text(self.$field, ids)));
+                    }
+                )*
+                content
+            }
+
+            fn fields(&self) -> u32 {
+                let mut fields = 0;
+                $(fields += u32::from(self.$field != <$Kind as Field>::ABSENT);)*
+                fields
+            }
+
+            fn updated(&self) -> Time {
+                self.updt_time
+            }
+
+            fn is_valid(&self, ids: &Ids) -> bool {
+                self.vali_flag == Code::ABSENT || self.vali_flag != ids.zero()
+            }
+
+            fn column<'a>(
+                rows: &mut dyn Iterator<Item = &'a Self>, name: &str, ids: &Ids,
+            ) -> Option<ArrayRef> {
+                match name {
+                    $(stringify!($field) => {
+                        Some(<$Kind as Field>::column(&mut rows.map(|row| row.$field), ids))
+                    })*
+                    _ => None,
+                }
+            }
+
+            fn code(&self, name: &str) -> Option<u32> {
+                match name {
+                    $(stringify!($field) => Field::code(self.$field),)*
+                    _ => None,
+                }
+            }
+
+            fn names() -> &'static [&'static str] {
+                &[$(stringify!($field),)*]
+            }
+
+            fn codes(&self, see: &mut dyn FnMut(u32)) {
+                $(record!(@see $Kind self.$field, see);)*
+            }
+        }
+    };
+    (@see Code $value:expr, $see:ident) => { $see($value.0) };
+    (@see Serial $value:expr, $see:ident) => { if let Some(id) = $value.text_id() { $see(id); } };
+    (@see $Kind:ident $value:expr, $see:ident) => { let _ = $value; };
+}
+
+record! {
+    /// A settlement of a visit, or the refund of one.
+    Settlement = "settlement" {
+        acct_pay: Money ANY optional;
+        balc: Money ANY optional;
+        begndate: Day ANY optional;
+        brdy: Day ANY optional;
+        dise_codg: Code 100 optional;
+        enddate: Day ANY optional;
+        fixmedins_code: InstitutionId 30 required;
+        fund_pay_sumamt: Money ANY required;
+        gend: Code 6 optional;
+        hosp_lv: Code 6 optional;
+        init_setl_id: SettlementId 30 optional;
+        inscp_scp_amt: Money ANY optional or inscp_amt;
+        insuplc_admdvs: Code 6 optional;
+        insutype: Code 6 required;
+        mdtrt_id: VisitId 30 required;
+        mdtrtarea_admvs: Code 6 optional;
+        med_type: Code 6 required;
+        medfee_sumamt: Money ANY required;
+        mid_setl_flag: Code 3 optional;
+        pay_loc: Code 6 optional;
+        psn_cash_pay: Money ANY optional or cash_payamt;
+        psn_no: PersonId 30 required;
+        psn_part_amt: Money ANY optional or psn_pay;
+        refd_setl_flag: Code 3 optional;
+        setl_id: SettlementId 30 required;
+        setl_time: Time ANY required;
+        setl_type: Code 6 optional;
+        updt_time: Time ANY optional;
+        vali_flag: Code 3 optional;
+    }
+}
+
+record! {
+    /// A line of a bill.
+    FeeDetail = "fee_detail" {
+        bilg_dept_codg: Code 30 optional;
+        bilg_dr_codg: Code 30 optional or bilg_dr_code;
+        chrg_bchno: Serial 30 optional;
+        chrgitm_lv: Code 3 optional;
+        cnt: Quantity ANY required;
+        det_item_fee_sumamt: Money ANY required;
+        drord_no: Serial 30 optional;
+        drug_trac_codg: Code 100 optional;
+        fee_ocur_time: Time ANY required;
+        feedetl_sn: Serial 30 required or bkkp_sn;
+        fixmedins_code: InstitutionId 30 required;
+        init_feedetl_sn: Serial 30 optional;
+        inscp_scp_amt: Money ANY optional or inscp_amt;
+        list_type: Code 6 optional;
+        mdtrt_id: VisitId 30 required;
+        med_chrgitm_type: Code 6 optional;
+        med_list_codg: Code 50 required;
+        med_type: Code 6 optional;
+        medins_list_codg: Code 150 optional;
+        medins_list_name: Code 200 optional;
+        prd_days: Quantity ANY optional;
+        pric: Price ANY required;
+        psn_no: PersonId 30 required;
+        rxno: Serial 40 optional;
+        setl_id: SettlementId 30 optional;
+        updt_time: Time ANY optional;
+        vali_flag: Code 3 optional;
+    }
+}
+
+record! {
+    /// Takes out unsettled details of a visit.
+    FeeDetailDelete = "fee_detail_delete" {
+        chrg_bchno: Serial 30 optional;
+        feedetl_sn: Serial 30 optional or bkkp_sn;
+        mdtrt_id: VisitId 30 required;
+        updt_time: Time ANY optional;
+        vali_flag: Code 3 optional;
+    }
+}
+
+record! {
+    /// The begin of a stay.
+    Admission = "admission" {
+        adm_bed: Code 30 optional;
+        adm_dept_codg: Code 30 optional;
+        adm_way: Code 3 optional;
+        atddr_no: Code 30 optional;
+        begntime: Time ANY required;
+        days_rinp_flag_31: Code 3 optional;
+        dscg_maindiag_code: Code 20 optional;
+        fixmedins_code: InstitutionId 30 required;
+        insutype: Code 6 optional;
+        mdtrt_id: VisitId 30 required;
+        med_type: Code 6 required;
+        psn_no: PersonId 30 required;
+        updt_time: Time ANY optional;
+        vali_flag: Code 3 optional;
+    }
+}
+
+record! {
+    /// The end of a stay.
+    Discharge = "discharge" {
+        die_date: Day ANY optional;
+        dscg_bed: Code 30 optional;
+        dscg_dept_codg: Code 30 optional;
+        dscg_maindiag_code: Code 20 optional;
+        dscg_way: Code 3 optional;
+        endtime: Time ANY required;
+        fixmedins_code: InstitutionId 30 required;
+        mdtrt_id: VisitId 30 required;
+        psn_no: PersonId 30 required;
+        updt_time: Time ANY optional;
+        vali_flag: Code 3 optional;
+    }
+}
+
+record! {
+    /// Takes out a stay and its discharge.
+    AdmissionCancel = "admission_cancel" {
+        mdtrt_id: VisitId 30 required;
+        updt_time: Time ANY optional;
+        vali_flag: Code 3 optional;
+    }
+}
+
+record! {
+    /// Takes out a discharge: the stay goes on.
+    DischargeCancel = "discharge_cancel" {
+        mdtrt_id: VisitId 30 required;
+        updt_time: Time ANY optional;
+        vali_flag: Code 3 optional;
+    }
+}
+
+record! {
+    /// A check that a patient is where the records say.
+    Presence = "presence" {
+        approved_leave: Flag ANY optional;
+        check_id: CheckId 30 required;
+        check_time: Time ANY required;
+        check_type: Code 100 required;
+        device_no: Code 100 optional;
+        fixmedins_code: InstitutionId 30 required;
+        mdtrt_id: VisitId 30 required;
+        method: Code 100 optional;
+        passed: Flag ANY required;
+        psn_no: PersonId 30 required;
+        score: Quantity ANY optional;
+        threshold: Quantity ANY optional;
+        updt_time: Time ANY optional;
+        vali_flag: Code 3 optional;
+    }
+}
+
+record! {
+    /// A movement of stock.
+    Inventory = "inventory" {
+        cnt: Quantity ANY required;
+        drug_trac_codg: Code 100 optional;
+        expy_end: Day ANY optional;
+        fixmedins_bchno: Serial 30 required;
+        fixmedins_code: InstitutionId 30 required;
+        inv_chg_type: Code 6 optional;
+        inv_data_type: Code 100 required;
+        inv_time: Time ANY required;
+        manu_lotnum: Code 100 optional;
+        med_list_codg: Code 50 required;
+        pric: Price ANY optional;
+        psn_no: PersonId 30 optional;
+        setl_id: SettlementId 30 optional;
+        spler_name: Code 200 optional;
+        trdn_flag: Code 3 optional;
+        updt_time: Time ANY optional;
+        vali_flag: Code 3 optional;
+    }
+}
+
+impl FeeDetail {
+    /// The part within the fund's scope: `inscp_scp_amt`, or the whole amount where that is missing. In fen.
+    pub fn inscp(&self) -> i64 {
+        self.inscp_scp_amt.get().unwrap_or_else(|| self.det_item_fee_sumamt.units())
+    }
+}
+
+impl Settlement {
+    /// Whether it is a refund (contract, section 1, point 4; valid or not).
+    pub fn is_refund(&self, ids: &Ids) -> bool {
+        self.refd_setl_flag == ids.one()
+    }
+
+    /// The day care began: `begndate`, or the day of the settlement.
+    pub fn first_day(&self) -> Day {
+        self.begndate.get().unwrap_or_else(|| self.setl_time.day())
+    }
+
+    /// The day care ended: `enddate`, or the day of the settlement.
+    pub fn last_day(&self) -> Day {
+        self.enddate.get().unwrap_or_else(|| self.setl_time.day())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_in_the_order_of_their_names() {
+        fn sorted<R: Record>() {
+            assert!(R::names().is_sorted(), "{}: content is compared by name", R::TYPE);
+            assert!(R::names().len() < 64);
+        }
+        sorted::<Settlement>();
+        sorted::<FeeDetail>();
+        sorted::<FeeDetailDelete>();
+        sorted::<Admission>();
+        sorted::<Discharge>();
+        sorted::<AdmissionCancel>();
+        sorted::<DischargeCancel>();
+        sorted::<Presence>();
+        sorted::<Inventory>();
+        assert!(NAMES.len() <= 128);
+    }
+}

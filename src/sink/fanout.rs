@@ -1,0 +1,347 @@
+//! The fan-out: every sink on a thread of its own, behind a queue of its own.
+
+use super::queue::{Found, Pushed, Queue};
+use super::{Context, Item, Sink, SinkError, Stop};
+use crate::metrics::{Metrics, SinkMeter};
+use crate::status::SinkStatus;
+use parking_lot::Mutex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+use tracing::{error, warn};
+
+/// Items that a sink takes at once: one transaction, one fsync, one wait for deliveries.
+const MOST_AT_ONCE: usize = 4_096;
+/// How often an idle sink is called.
+const IDLE: Duration = Duration::from_secs(1);
+/// The pause before the first repetition of a failed delivery; it doubles from there.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause between repetitions.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// How long a sink that was told to stop may take to come back, after the deadline of [`Fanout::close`].
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How a sink takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SinkQueue {
+    /// Items that may wait for it.
+    pub capacity: usize,
+    /// Whether input counts as done only when it has its items, and a full queue holds up the sender.
+    pub required: bool,
+}
+
+/// A sink that has failed for good.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the {sink} sink has failed: {reason}")]
+pub struct SinkFailure {
+    /// Which.
+    pub sink: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+/// Sinks that all get the same items.
+pub struct Fanout<T> {
+    lanes: Vec<Lane<T>>,
+    stop: Stop,
+    failure: Arc<Mutex<Option<SinkFailure>>>,
+}
+
+struct Lane<T> {
+    name: &'static str,
+    required: bool,
+    is_record: bool,
+    queue: Arc<Queue<T>>,
+    meter: SinkMeter,
+    trouble: Arc<Mutex<Option<String>>>,
+    /// Ends when the sink's thread does.
+    finished: Mutex<Receiver<()>>,
+}
+
+/// What one sink has not delivered when it was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Which sink.
+    pub sink: &'static str,
+    /// So many items.
+    pub items: usize,
+}
+
+impl<T: Item> Fanout<T> {
+    /// Starts a thread for each sink.
+    pub fn start(sinks: Vec<(Box<dyn Sink<T>>, SinkQueue)>, metrics: &Metrics) -> Self {
+        let stop = Stop::default();
+        let failure = Arc::new(Mutex::new(None));
+        let queues: Vec<_> = sinks.iter().map(|(_, settings)| Arc::new(Queue::new(settings.capacity))).collect();
+        let required: Vec<_> = sinks.iter().map(|(_, settings)| settings.required).collect();
+        let mut lanes = Vec::new();
+        for (number, (sink, settings)) in sinks.into_iter().enumerate() {
+            let (name, meter) = (sink.name(), metrics.sink(sink.name()));
+            let others: Vec<_> = queues
+                .iter()
+                .zip(&required)
+                .enumerate()
+                .filter(|(other, (_, required))| *other != number && **required)
+                .map(|(_, (queue, _))| queue.clone())
+                .collect();
+            let context = Context {
+                sequence: 0,
+                meter: meter.clone(),
+                stop: stop.clone(),
+                others: Arc::new(move || others.iter().map(|queue| queue.acknowledged()).min().unwrap_or(u64::MAX)),
+            };
+            let (ended, finished) = channel();
+            let lane = Lane {
+                name,
+                required: settings.required,
+                is_record: sink.is_record(),
+                queue: queues[number].clone(),
+                meter,
+                trouble: Arc::default(),
+                finished: Mutex::new(finished),
+            };
+            Worker {
+                sink,
+                queue: lane.queue.clone(),
+                context,
+                trouble: lane.trouble.clone(),
+                required: lane.required,
+                failure: failure.clone(),
+                ended,
+            }
+            .start();
+            lanes.push(lane);
+        }
+        Self { lanes, stop, failure }
+    }
+
+    /// Hands a batch to every sink. Sequence numbers begin at 1 and rise from call to call; a batch may be
+    /// empty. Blocks while the queue of a required sink is full; what finds the queue of another sink full is
+    /// dropped for that sink and counted.
+    ///
+    /// # Errors
+    /// A required sink has failed for good, or the fan-out is closed; some sinks may have the batch.
+    pub fn send(&self, sequence: u64, batch: &Arc<[T]>) -> Result<(), SinkFailure> {
+        // First everyone who has room, so that a slow sink does not keep a batch from the others.
+        let mut full = Vec::new();
+        for lane in &self.lanes {
+            match lane.queue.try_push(sequence, batch) {
+                Pushed::Full if lane.required => full.push(lane),
+                Pushed::Full => lane.meter.dropped(batch.len()),
+                Pushed::Closed if lane.required => return Err(self.closed(lane)),
+                Pushed::Closed => lane.meter.dropped(batch.len()),
+                Pushed::Taken => lane.meter.depth(lane.queue.depth()),
+            }
+        }
+        for lane in full {
+            self.send_blocking(lane, sequence, batch)?;
+        }
+        self.failure().map_or(Ok(()), Err)
+    }
+
+    fn send_blocking(&self, lane: &Lane<T>, sequence: u64, batch: &Arc<[T]>) -> Result<(), SinkFailure> {
+        loop {
+            // Short waits, so that the metric of time lost grows while it is lost.
+            let since = Instant::now();
+            let pushed = lane.queue.push_within(sequence, batch, Duration::from_millis(100));
+            lane.meter.blocked(since.elapsed());
+            lane.meter.depth(lane.queue.depth());
+            match pushed {
+                Pushed::Taken => return Ok(()),
+                Pushed::Full => self.failure().map_or(Ok(()), Err)?,
+                Pushed::Closed => return Err(self.closed(lane)),
+            }
+        }
+    }
+
+    fn closed(&self, lane: &Lane<T>) -> SinkFailure {
+        let reason = "it was closed".to_owned();
+        self.failure().unwrap_or(SinkFailure { sink: lane.name, reason })
+    }
+
+    /// The greatest sequence number that all required sinks have durably done, with everything before it.
+    pub fn acknowledged(&self) -> u64 {
+        let required = self.lanes.iter().filter(|lane| lane.required);
+        required.map(|lane| lane.queue.acknowledged()).min().unwrap_or(u64::MAX)
+    }
+
+    /// Waits until all required sinks are done with a sequence number; whether they are.
+    pub fn wait_for(&self, sequence: u64, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        self.lanes.iter().filter(|lane| lane.required).all(|lane| lane.queue.wait_for(sequence, deadline))
+    }
+
+    /// The first required sink that has failed for good.
+    pub fn failure(&self) -> Option<SinkFailure> {
+        self.failure.lock().clone()
+    }
+
+    /// How the sinks are doing.
+    pub fn status(&self) -> Vec<SinkStatus> {
+        let status = |lane: &Lane<T>| {
+            let depth = lane.queue.depth();
+            lane.meter.depth(depth);
+            SinkStatus {
+                name: lane.name.to_owned(),
+                required: lane.required,
+                queued: depth as u64,
+                delivered: lane.meter.delivered_so_far(),
+                dropped: lane.meter.dropped_so_far(),
+                retries: lane.meter.retries_so_far(),
+                blocked_seconds: lane.meter.blocked_so_far(),
+                trouble: lane.trouble.lock().clone(),
+            }
+        };
+        self.lanes.iter().map(status).collect()
+    }
+
+    /// Makes blocked and later [`send`](Self::send)s fail, and interrupts sinks that wait for the outside.
+    pub fn abort(&self) {
+        self.stop.stop();
+        for lane in &self.lanes {
+            lane.queue.close();
+        }
+    }
+
+    /// Takes nothing more, lets the sinks deliver what they have for so long, and interrupts those that are not
+    /// done by then. What is left over was not acknowledged, and comes again after a restart.
+    pub fn close(&mut self, time: Duration) -> Vec<Undelivered> {
+        let deadline = Instant::now() + time;
+        let (record, others): (Vec<_>, Vec<_>) = self.lanes.iter().partition(|lane| lane.is_record);
+        for group in [others, record] {
+            for lane in &group {
+                lane.queue.close();
+            }
+            if !group.iter().all(|lane| lane.ended_by(deadline)) {
+                self.stop.stop();
+                let last = Instant::now() + GRACE;
+                for lane in group.iter().filter(|lane| !lane.ended_by(last)) {
+                    error!(sink = lane.name, "a sink does not come back and is left behind");
+                }
+            }
+        }
+        let left = self.lanes.iter().map(|lane| Undelivered { sink: lane.name, items: lane.queue.depth() });
+        left.filter(|left| left.items > 0).collect()
+    }
+}
+
+impl<T> Lane<T> {
+    /// Waits for the sink's thread; whether it has ended.
+    fn ended_by(&self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        matches!(self.finished.lock().recv_timeout(left), Err(RecvTimeoutError::Disconnected))
+    }
+}
+
+impl<T> Drop for Fanout<T> {
+    fn drop(&mut self) {
+        self.stop.stop();
+        for lane in &self.lanes {
+            lane.queue.close();
+        }
+    }
+}
+
+/// What runs on a sink's thread.
+struct Worker<T> {
+    sink: Box<dyn Sink<T>>,
+    queue: Arc<Queue<T>>,
+    context: Context,
+    trouble: Arc<Mutex<Option<String>>>,
+    required: bool,
+    failure: Arc<Mutex<Option<SinkFailure>>>,
+    /// Held as long as the thread lives.
+    ended: Sender<()>,
+}
+
+impl<T: Item> Worker<T> {
+    fn start(mut self) {
+        let name = self.sink.name();
+        let (queue, failure, trouble) = (self.queue.clone(), self.failure.clone(), self.trouble.clone());
+        let required = self.required;
+        let fail = move |reason: String| {
+            error!(sink = name, required, "the sink has failed: {reason}");
+            *trouble.lock() = Some(reason.clone());
+            if required {
+                failure.lock().get_or_insert(SinkFailure { sink: name, reason });
+            }
+        };
+        let fail_to_start = fail.clone();
+        let thread = std::thread::Builder::new().name(format!("sink-{name}"));
+        let spawned = thread.spawn(move || {
+            let ended = self.ended.clone();
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.run()));
+            match outcome {
+                Ok(Ok(()) | Err(SinkError::Interrupted)) => {}
+                Ok(Err(error)) => {
+                    self.context.meter.failed();
+                    fail(error.to_string());
+                }
+                Err(panic) => {
+                    let words = panic.downcast_ref::<String>().map(String::as_str);
+                    let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words");
+                    self.context.meter.failed();
+                    fail(format!("it panicked: {words}"));
+                }
+            }
+            // The failure is known before the queue shows that something is wrong.
+            self.queue.kill();
+            drop(self);
+            drop(ended);
+        });
+        if let Err(error) = spawned {
+            fail_to_start(format!("no thread could be started: {error}"));
+            queue.kill();
+        }
+    }
+
+    fn run(&mut self) -> Result<(), SinkError> {
+        let is_record = self.sink.is_record();
+        loop {
+            match self.queue.take(MOST_AT_ONCE, IDLE) {
+                Found::Batches(last, batches) => {
+                    let items = batches.iter().flat_map(|batch| batch.iter());
+                    let mut written = 0;
+                    for item in items.filter(|item| is_record || !item.shadow()) {
+                        self.sink.write(item)?;
+                        written += 1;
+                    }
+                    self.context.sequence = last;
+                    self.insist(|sink, context| sink.flush(context))?;
+                    self.queue.done(last);
+                    self.context.meter.delivered(written);
+                    self.context.meter.depth(self.queue.depth());
+                }
+                Found::Nothing => self.insist(|sink, context| sink.idle(context))?,
+                Found::End => return self.insist(|sink, context| sink.close(context)),
+            }
+        }
+    }
+
+    /// Does something again until it succeeds, fails for good, or the time to deliver is over.
+    fn insist(
+        &mut self,
+        mut act: impl FnMut(&mut dyn Sink<T>, &Context) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let Err(error) = act(self.sink.as_mut(), &self.context) else {
+                if let Some(trouble) = self.trouble.lock().take() {
+                    warn!(sink = self.sink.name(), "the sink works again after: {trouble}");
+                }
+                return Ok(());
+            };
+            if error.lasting() || matches!(error, SinkError::Interrupted) {
+                return Err(error);
+            }
+            self.context.meter.retried();
+            let before = self.trouble.lock().replace(error.to_string());
+            if before.is_none() {
+                warn!(sink = self.sink.name(), "the sink does not deliver and will try again: {error}");
+            }
+            self.context.pause(pause)?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}

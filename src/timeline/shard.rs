@@ -1,0 +1,151 @@
+//! The timelines of a shard, and the way of a batch through them.
+
+use super::held::{FindingChange, HeldAlerts, Key};
+use super::institutions::Institution;
+use super::persons::Person;
+use crate::detect::World;
+use crate::live::paged::Paged;
+use crate::live::settlements::{LiveSettlement, SettlementChange};
+use crate::live::stays::Stay;
+use crate::live::visits::{OpenVisit, StayChange};
+use crate::record::{Code, Day, InstitutionId, PersonId, SettlementId, Time, VisitId};
+use crate::rules::rule::Map;
+
+/// The timelines of the persons and institutions of a shard, and the alerts that stand on its keys.
+#[derive(Default)]
+pub struct TimelineShard {
+    pub(super) persons: Paged<Person>,
+    pub(super) institutions: Map<InstitutionId, Institution>,
+    /// What was found before.
+    pub held: HeldAlerts,
+}
+
+/// What a batch changed for the timelines of a shard.
+#[derive(Default)]
+pub struct News<'a> {
+    /// Settlements of the shard's persons, before or after.
+    pub settlements: Vec<&'a SettlementChange>,
+    /// Settlements of the shard's institutions, before or after.
+    pub sales: Vec<&'a SettlementChange>,
+    /// Stays of the shard's persons, before or after.
+    pub stays: Vec<&'a StayChange>,
+    /// Stays at the shard's institutions, before or after.
+    pub bed_stays: Vec<&'a StayChange>,
+    /// Days of persons with changed details.
+    pub days: Vec<(PersonId, Day, VisitId)>,
+    /// Settlements whose items changed.
+    pub items: Vec<(PersonId, InstitutionId, Time)>,
+    /// Persons whose stays' settlements changed.
+    pub funds: Vec<PersonId>,
+    /// Persons whose date of death may have changed.
+    pub deaths: Vec<(PersonId, VisitId)>,
+    /// The visits of the shard that were touched.
+    pub visits: &'a [OpenVisit],
+}
+
+/// The keys that must be evaluated after a batch.
+#[derive(Default)]
+pub(super) struct Keys {
+    pub settlements: Vec<(PersonId, SettlementId)>,
+    pub days: Vec<(PersonId, Day)>,
+    pub detail_days: Vec<(PersonId, Day)>,
+    pub stays: Vec<PersonId>,
+    pub beds: Vec<(InstitutionId, Code)>,
+    pub at_institution: Vec<(PersonId, InstitutionId, Time)>,
+    pub runs: Vec<(InstitutionId, Time)>,
+}
+
+impl TimelineShard {
+    /// Brings the timelines up to date and evaluates the keys that changed.
+    pub fn evaluate(&mut self, shard: usize, news: &News<'_>, world: &World<'_>) -> Vec<FindingChange> {
+        let mut keys = Keys::default();
+        self.apply_settlements(shard, news, world, &mut keys);
+        self.apply_visits(shard, news, world, &mut keys);
+        let mut changes = Vec::new();
+        self.evaluate_visits(news.visits, world, &mut changes);
+        self.evaluate_keys(keys, world, &mut changes);
+        changes
+    }
+
+    pub(super) fn person(&mut self, person: PersonId, world: &World<'_>) -> &mut Person {
+        self.persons.entry(world.ids.persons.index_of(person.0))
+    }
+
+    fn apply_settlements(&mut self, shard: usize, news: &News<'_>, world: &World<'_>, keys: &mut Keys) {
+        let ids = world.ids;
+        let sides = |change: &SettlementChange| {
+            let mut sides: Vec<LiveSettlement> = change.before.into_iter().chain(change.after).collect();
+            sides.dedup();
+            sides
+        };
+        for change in &news.settlements {
+            for side in sides(change) {
+                let person = side.row.psn_no;
+                if ids.persons.shard_of(person.0) != shard {
+                    continue;
+                }
+                self.person(person, world).change(person, change);
+                keys.settlements.push((person, change.id));
+                keys.days.push((person, side.row.setl_time.day()));
+                keys.at_institution.push((person, side.row.fixmedins_code, side.row.setl_time));
+            }
+        }
+        for change in &news.sales {
+            for (live, is_after) in [(change.before, false), (change.after, true)] {
+                let Some(live) = live.filter(|live| world.plan.reads_in_institution(live.passes)) else {
+                    continue;
+                };
+                let (institution, time) = (live.row.fixmedins_code, live.row.setl_time);
+                if ids.institutions.shard_of(institution.0) != shard {
+                    continue;
+                }
+                let timeline = self.institutions.entry(institution).or_default();
+                if is_after {
+                    timeline.insert(time, change.id);
+                } else {
+                    timeline.remove(time, change.id);
+                }
+                keys.runs.push((institution, time));
+            }
+        }
+    }
+
+    fn apply_visits(&mut self, shard: usize, news: &News<'_>, world: &World<'_>, keys: &mut Keys) {
+        let ids = world.ids;
+        for (person, day, visit) in &news.days {
+            self.person(*person, world).note_day(*day, *visit);
+            keys.detail_days.push((*person, *day));
+        }
+        keys.at_institution.extend_from_slice(&news.items);
+        keys.stays.extend_from_slice(&news.funds);
+        for (person, visit) in &news.deaths {
+            let timeline = self.person(*person, world);
+            timeline.note_death(*visit);
+            keys.settlements.extend(timeline.settlements.iter().map(|entry| (*person, entry.id())));
+        }
+        let sides = |change: &StayChange| -> Vec<Stay> { change.before.into_iter().chain(change.after).collect() };
+        for change in &news.stays {
+            for stay in sides(change) {
+                if ids.persons.shard_of(stay.person.0) != shard {
+                    continue;
+                }
+                let timeline = self.person(stay.person, world);
+                timeline.note_stay(stay.visit);
+                keys.stays.push(stay.person);
+                if stay.is_discharged() {
+                    let inside = timeline.between(stay.begin.day(), stay.end.day());
+                    keys.settlements.extend(inside.iter().map(|entry| (stay.person, entry.id())));
+                }
+            }
+        }
+        for change in &news.bed_stays {
+            for stay in sides(change) {
+                if ids.institutions.shard_of(stay.institution.0) != shard || stay.bed.get().is_none() {
+                    continue;
+                }
+                self.institutions.entry(stay.institution).or_default().note_bed(stay.bed, stay.visit);
+                keys.beds.push((stay.institution, stay.bed));
+            }
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! A real Kafka broker for tests, through `scripts/kafka` and kcat: a client that shares no code with ours.
+//!
+//! The script stays in the foreground while we hold its standard input. However this process ends (also `kill -9`),
+//! the kernel closes that pipe, and the script ends the broker and removes its data.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka");
+
+/// Numbers brokers and topics of this process.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// One broker; dropping it stops it and removes its data.
+///
+/// ```text
+/// Running ── kill() ──▶ Killed (data kept, nothing listens) ── restart() ──▶ Running, same address
+/// ```
+pub struct Broker {
+    address: String,
+    dir: PathBuf,
+    /// The script that watches over the broker; none while it is killed.
+    holder: Option<Child>,
+}
+
+/// What is produced: newline-separated messages, from memory or a file. Empty lines make no message.
+#[derive(Clone, Copy)]
+pub enum Lines<'a> {
+    Bytes(&'a [u8]),
+    File(&'a Path),
+}
+
+/// How produced messages get their keys, and so their partitions.
+#[derive(Clone, Copy)]
+pub enum Key<'a> {
+    /// No key: spread at random.
+    None,
+    /// All have this one.
+    Same(&'a str),
+    /// Each line is `key TAB payload`.
+    BeforeTab,
+}
+
+/// One consumed message; `None` is Kafka's null.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    pub payload: Option<Vec<u8>>,
+}
+
+impl Message {
+    /// The value of the last header of this name, as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().rev().find(|(key, _)| key == name)?;
+        value.as_deref().map(|value| std::str::from_utf8(value).expect("a header in UTF-8"))
+    }
+
+    /// The payload as text; panics on a null or on other bytes.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(self.payload.as_deref().expect("a payload")).expect("a payload in UTF-8")
+    }
+}
+
+impl Broker {
+    /// Starts a broker of its own on a free port, with automatic topic creation off. Takes 2 to 4 seconds.
+    pub fn start() -> Broker {
+        let dir = std::env::temp_dir().join(format!(
+            "fundwatch-test-{}-{}",
+            process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        ));
+        let mut broker = Broker { address: String::new(), dir, holder: None };
+        broker.hold("0");
+        broker
+    }
+
+    /// The broker that all tests of this process share; [`Broker::topic`] makes names nobody else has.
+    pub fn shared() -> &'static Broker {
+        static SHARED: OnceLock<Broker> = OnceLock::new();
+        SHARED.get_or_init(Broker::start)
+    }
+
+    /// `host:port`, for `bootstrap.servers`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A name that no other test uses, for a topic, a group or a transactional id.
+    pub fn unique_name(prefix: &str) -> String {
+        format!("{prefix}-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Creates a topic under a unique name, and returns that. Takes about a second.
+    pub fn topic(&self, prefix: &str, partitions: u32) -> String {
+        let name = Broker::unique_name(prefix);
+        self.create_topic(&name, partitions);
+        name
+    }
+
+    pub fn create_topic(&self, name: &str, partitions: u32) {
+        self.script(&["topic", name, "--partitions", &partitions.to_string()]);
+    }
+
+    /// Next offsets that the group has committed, by topic and partition; partitions without one are left out.
+    pub fn committed_offsets(&self, group: &str) -> BTreeMap<(String, i32), i64> {
+        let table = self.script(&["offsets", group]);
+        table
+            .lines()
+            .filter_map(|line| {
+                let columns: Vec<&str> = line.split('\t').collect();
+                let [topic, partition, committed, ..] = columns[..] else { panic!("unexpected line {line:?}") };
+                let committed = committed.parse().ok()?;
+                Some(((topic.to_owned(), partition.parse().expect("a partition number")), committed))
+            })
+            .collect()
+    }
+
+    /// Produces all lines, waits until the broker has acknowledged them, and panics if one was refused.
+    pub fn kcat_produce(&self, topic: &str, lines: Lines<'_>, key: Key<'_>) {
+        self.kcat_produce_with(topic, lines, key, &[]);
+    }
+
+    /// As [`Broker::kcat_produce`], with more arguments for kcat: `&["-p", "2"]`, `&["-H", "name=value"]`.
+    pub fn kcat_produce_with(&self, topic: &str, lines: Lines<'_>, key: Key<'_>, arguments: &[&str]) {
+        let mut command = self.kcat(&["-P", "-t", topic]);
+        command.args(arguments);
+        match key {
+            Key::None => {}
+            Key::Same(key) => drop(command.args(["-k", key])),
+            Key::BeforeTab => drop(command.args(["-K", "\t"])),
+        }
+        if let Lines::File(path) = lines {
+            command.arg("-l").arg(path);
+        }
+        let mut kcat =
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("kcat starts");
+        let mut input = kcat.stdin.take().expect("standard input is a pipe");
+        if let Lines::Bytes(bytes) = lines {
+            input.write_all(bytes).expect("kcat reads its input");
+        }
+        drop(input);
+        let output = kcat.wait_with_output().expect("kcat ends");
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && !complaints.contains("ERROR"),
+            "kcat could not produce to {topic}: {complaints}"
+        );
+    }
+
+    /// Reads the topic from its beginning until `count` committed messages are there or the time is over, and returns what came.
+    /// In order within each partition.
+    pub fn kcat_consume(&self, topic: &str, count: usize, timeout: Duration) -> Vec<Message> {
+        self.consume(topic, &["-c", &count.to_string()], Some(count), timeout)
+    }
+
+    /// Reads the topic from its beginning to its present end, committed messages only.
+    pub fn kcat_consume_all(&self, topic: &str) -> Vec<Message> {
+        self.consume(topic, &["-e"], None, Duration::from_mins(1))
+    }
+
+    fn consume(&self, topic: &str, until: &[&str], count: Option<usize>, timeout: Duration) -> Vec<Message> {
+        let deadline = Instant::now() + timeout;
+        let mut command = self.kcat(&["-C", "-t", topic, "-o", "beginning", "-J", "-u", "-q"]);
+        command.args(["-X", "isolation.level=read_committed", "-X", "fetch.wait.max.ms=10"]).args(until);
+        let mut kcat =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kcat starts");
+        let output = BufReader::new(kcat.stdout.take().expect("standard output is a pipe"));
+        let (sender, lines) = mpsc::sync_channel(1024);
+        let reader = thread::spawn(move || {
+            for line in output.split(b'\n') {
+                if sender.send(line.expect("kcat's output can be read")).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut messages = Vec::new();
+        let ended = loop {
+            if count.is_some_and(|count| messages.len() >= count) {
+                break false;
+            }
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => messages.push(json::message(&line)),
+                Err(RecvTimeoutError::Timeout) => break false,
+                Err(RecvTimeoutError::Disconnected) => break true,
+            }
+        };
+        drop(lines);
+        if !ended {
+            // Already ended, or about to.
+            kcat.kill().ok();
+        }
+        let output = kcat.wait_with_output().expect("kcat ends");
+        reader.join().expect("the reader does not panic");
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert!(!ended || output.status.success(), "kcat could not read {topic}: {complaints}");
+        assert!(ended || count.is_some(), "kcat did not reach the end of {topic} within {timeout:?}: {complaints}");
+        messages
+    }
+
+    /// Ends the broker as a crash would; its data and address are kept for [`Broker::restart`].
+    pub fn kill(&mut self) {
+        self.script(&["stop", "--kill", "--keep"]);
+        if let Some(mut holder) = self.holder.take() {
+            // Before the script has ended it could take a new broker's files for the old one's. It keeps the data and exits with 1.
+            holder.wait().expect("the script ends");
+        }
+    }
+
+    /// Starts the killed broker again, with its data, at the same address. Takes about 6 seconds: its old session must end first.
+    pub fn restart(&mut self) {
+        assert!(self.holder.is_none(), "only a killed broker can be restarted");
+        let port = self.address.rsplit(':').next().expect("an address has a port").to_owned();
+        self.hold(&port);
+    }
+
+    fn hold(&mut self, port: &str) {
+        let mut holder = Command::new(SCRIPT)
+            .args(["start", "--until-eof", "--port", port, "--dir"])
+            .arg(&self.dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // What is sent to our group (Ctrl-C, a runner's kill) must not hit the script: it has to clean up after us.
+            .process_group(0)
+            .spawn()
+            .expect("scripts/kafka starts");
+        let mut address = String::new();
+        let mut output = BufReader::new(holder.stdout.take().expect("standard output is a pipe"));
+        output.read_line(&mut address).expect("the script's output can be read");
+        address.trim().clone_into(&mut self.address);
+        self.holder = Some(holder);
+        assert!(!self.address.is_empty(), "scripts/kafka could not start a broker (see above)");
+    }
+
+    /// Runs the script on this broker and returns its standard output; panics with its words when it fails.
+    fn script(&self, arguments: &[&str]) -> String {
+        let output = Command::new(SCRIPT)
+            .args(arguments)
+            .arg("--dir")
+            .arg(&self.dir)
+            .stdin(Stdio::null())
+            .output()
+            .expect("scripts/kafka starts");
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "scripts/kafka {arguments:?} failed: {complaints}");
+        String::from_utf8(output.stdout).expect("the script writes UTF-8")
+    }
+
+    fn kcat(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("kcat");
+        command.args(["-b", &self.address]).args(arguments);
+        command
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(mut holder) = self.holder.take() {
+            drop(holder.stdin.take());
+            holder.wait().ok();
+        }
+        // The script removes a running broker's data; a killed one's is still there.
+        fs::remove_dir_all(&self.dir).ok();
+    }
+}
+
+/// Reads kcat's one-line JSON. By hand, because payloads that are not UTF-8 come through as they are, which no JSON parser takes.
+mod json {
+    use super::{Message, Read};
+
+    pub fn message(line: &[u8]) -> Message {
+        let mut message = Message { partition: -1, offset: -1, key: None, headers: Vec::new(), payload: None };
+        let mut rest = line;
+        expect(&mut rest, b'{');
+        loop {
+            let name = string(&mut rest);
+            expect(&mut rest, b':');
+            match name.as_slice() {
+                b"partition" => message.partition = i32::try_from(number(&mut rest)).expect("a partition number"),
+                b"offset" => message.offset = number(&mut rest),
+                b"key" => message.key = value(&mut rest),
+                b"payload" => message.payload = value(&mut rest),
+                b"headers" => message.headers = headers(&mut rest),
+                _ if rest.first() == Some(&b'"') => drop(string(&mut rest)),
+                _ => drop(number(&mut rest)),
+            }
+            if next(&mut rest) == b'}' {
+                return message;
+            }
+        }
+    }
+
+    /// `["name","value",…]`
+    fn headers(rest: &mut &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
+        let mut pairs = Vec::new();
+        expect(rest, b'[');
+        loop {
+            let name = String::from_utf8(string(rest)).expect("a header name in UTF-8");
+            expect(rest, b',');
+            pairs.push((name, value(rest)));
+            if next(rest) == b']' {
+                return pairs;
+            }
+        }
+    }
+
+    /// A string or `null`.
+    fn value(rest: &mut &[u8]) -> Option<Vec<u8>> {
+        if let Some(after) = rest.strip_prefix(b"null") {
+            *rest = after;
+            return None;
+        }
+        Some(string(rest))
+    }
+
+    fn string(rest: &mut &[u8]) -> Vec<u8> {
+        expect(rest, b'"');
+        let mut bytes = Vec::new();
+        loop {
+            match next(rest) {
+                b'"' => return bytes,
+                b'\\' => bytes.push(escaped(rest)),
+                byte => bytes.push(byte),
+            }
+        }
+    }
+
+    /// kcat escapes only what it must: quotes, backslashes and control characters.
+    fn escaped(rest: &mut &[u8]) -> u8 {
+        match next(rest) {
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'b' => 8,
+            b'f' => 12,
+            b'u' => {
+                let digits = rest.split_off(..4).expect("four digits");
+                let digits = std::str::from_utf8(digits).expect("hexadecimal digits");
+                u8::from_str_radix(digits, 16).expect("a control character")
+            }
+            byte => byte,
+        }
+    }
+
+    fn number(rest: &mut &[u8]) -> i64 {
+        let length = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'-').count();
+        let digits = rest.split_off(..length).expect("as many were counted");
+        std::str::from_utf8(digits).expect("digits").parse().expect("a number")
+    }
+
+    fn expect(rest: &mut &[u8], wanted: u8) {
+        let found = next(rest);
+        assert_eq!(
+            char::from(found),
+            char::from(wanted),
+            "in kcat's output, before {:?}",
+            String::from_utf8_lossy(rest)
+        );
+    }
+
+    fn next(rest: &mut &[u8]) -> u8 {
+        let mut byte = [0];
+        rest.read_exact(&mut byte).expect("kcat's line is complete");
+        byte[0]
+    }
+}
