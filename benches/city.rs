@@ -7,7 +7,7 @@
 //! `cargo bench -- --persons 200000 --days 10` changes the city.
 
 use fundwatch::engine::{Engine, Options};
-use fundwatch::record::decode::decode;
+use fundwatch::record::decode::{Window, decode};
 use fundwatch::record::{Batch, Ids, Origin};
 use fundwatch::rules::rule::RuleSet;
 use fundwatch::rules::RulesDir;
@@ -162,7 +162,7 @@ fn measure(arguments: &[String]) {
     if what == "decode" {
         for batch in batches(&text) {
             let start = Instant::now();
-            let decoded = decode(&batch, 0..batch.messages.len(), &ids);
+            let decoded = decode(&batch, 0..batch.messages.len(), Window::ALL, &ids);
             measured.nanoseconds += start.elapsed().as_nanos() as u64;
             measured.lines += batch.messages.len() as u64;
             measured.details += decoded.details.iter().map(Vec::len).sum::<usize>() as u64;

@@ -1,13 +1,16 @@
 //! Fundwatch.
 pub mod alert;
 pub mod clock;
+pub mod config;
 pub mod detect;
 pub mod engine;
+pub mod http;
 pub mod live;
+pub mod metrics;
 pub mod record;
-pub mod rules {
-    //! Rules.
-    pub mod filter;
-    pub mod rule;
-}
+pub mod rules;
+pub mod simulate;
+pub mod sink;
+pub mod source;
+pub mod status;
 pub mod timeline;

@@ -203,7 +203,9 @@ impl Tally {
                 rule.open = rule.open.saturating_add_signed(sign);
                 rule.amount += sign * finding.amount_at_issue.unwrap_or(0);
                 let severity = Severity::ALL.iter().zip(severities).find(|(known, _)| **known == finding.severity);
-                severity.into_iter().for_each(|(_, count)| *count = count.saturating_add_signed(sign));
+                if let Some((_, count)) = severity {
+                    *count = count.saturating_add_signed(sign);
+                }
             }
             AlertStatus::Withdrawn => rule.withdrawn = rule.withdrawn.saturating_add_signed(sign),
         }

@@ -83,6 +83,15 @@ pub fn cross_checks(config: &Config) -> Vec<Wrong> {
         SourceKind::Simulator | SourceKind::Stdin => {}
     }
     sinks(config, &mut check);
+    for (key, properties) in [
+        ("source.kafka.properties", &config.source.kafka.properties),
+        ("sinks.kafka.properties", &config.sinks.kafka.properties),
+        ("dead_letters.properties", &config.dead_letters.properties),
+    ] {
+        for (name, reason) in crate::source::kafka::settings::refused(properties) {
+            check(false, key, format!("property `{name}` in [{key}]: {reason}"));
+        }
+    }
     if config.http.enabled {
         let listen = &config.http.listen;
         check(

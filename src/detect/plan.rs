@@ -1,6 +1,7 @@
 //! The plan of a rule set: which rules read which timeline, and which items make a detail worth a look.
 
 use crate::record::decode::Rows;
+use crate::record::marks::Marks;
 use crate::record::{Code, FeeDetail, Ids};
 use crate::rules::filter::Verdicts;
 use crate::rules::rule::{
@@ -131,6 +132,14 @@ impl Plan {
             }
         }
         verdicts
+    }
+
+    /// Marks the ids in use.
+    pub fn mark(&self, marks: &mut Marks) {
+        for item in self.marks.keys().chain(self.classes.keys()) {
+            marks.codes.mark(item.0);
+        }
+        self.deaths.keys().for_each(|person| marks.persons.mark(person.0));
     }
 
     /// Whether some rule over an institution's settlements reads one with these verdicts.

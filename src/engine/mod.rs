@@ -4,6 +4,7 @@
 //! all state; whoever calls [`Engine::process`] owns time and effects. Nothing here depends on how records are cut
 //! into batches, in which order they come, or over how many shards they are spread.
 
+mod retention;
 mod steps;
 
 use crate::alert::book::{AlertBook, KnownAlert};
@@ -17,6 +18,7 @@ use crate::record::decode::{Bad, TYPES};
 use crate::record::{Batch, Ids};
 use crate::rules::rule::{RuleSet, Status};
 use crate::timeline::shard::TimelineShard;
+use retention::Retention;
 use std::sync::Arc;
 
 /// How the engine works.
@@ -26,11 +28,13 @@ pub struct Options {
     pub threads: usize,
     /// Days of event time that are retained; `None`: all.
     pub retention_days: Option<u32>,
+    /// Seconds by which a record may be ahead of the clock and still push time forward; `None`: any.
+    pub future_skew: Option<i64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: 1, retention_days: None }
+        Self { threads: 1, retention_days: None, future_skew: None }
     }
 }
 
@@ -62,6 +66,23 @@ pub struct Totals {
     pub by_type: [u64; TYPES.len()],
 }
 
+/// What is held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// Settlements known by id.
+    pub settlements: u64,
+    /// Visits known by id.
+    pub visits: u64,
+    /// Persons known by id.
+    pub persons: u64,
+    /// Versions of fee details.
+    pub fee_details: u64,
+    /// Movements of stock.
+    pub inventory: u64,
+    /// Alerts, withdrawn ones too.
+    pub alerts: u64,
+}
+
 /// All state, and the rules that read it.
 pub struct Engine {
     ids: Arc<Ids>,
@@ -74,6 +95,7 @@ pub struct Engine {
     timelines: Vec<TimelineShard>,
     book: AlertBook,
     totals: Totals,
+    time: Retention,
 }
 
 impl Engine {
@@ -100,6 +122,7 @@ impl Engine {
             timelines: shards(&ids),
             book: AlertBook::default(),
             totals: Totals::default(),
+            time: Retention::new(options),
             ids,
         }
     }
@@ -108,6 +131,7 @@ impl Engine {
     pub fn process(&mut self, batch: &Batch) -> Outcome {
         let decoded = self.decode(batch);
         let (changes, bad) = self.advance(batch.messages.len(), decoded);
+        self.retain();
         Outcome { alerts: self.revise(changes), bad }
     }
 
@@ -145,6 +169,18 @@ impl Engine {
     /// Counts since the start.
     pub fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// What is held.
+    pub fn retained(&self) -> Retained {
+        Retained {
+            settlements: self.ids.settlements.len() as u64,
+            visits: self.ids.visits.len() as u64,
+            persons: self.ids.persons.len() as u64,
+            fee_details: self.visits.iter().map(|shard| shard.rows() as u64).sum(),
+            inventory: self.inventory.iter().map(|shard| shard.len() as u64).sum(),
+            alerts: self.book.len() as u64,
+        }
     }
 
     /// The last revision of every alert, by `alert_id`.

@@ -49,15 +49,16 @@ impl Engine {
     /// Decodes a batch, in as many parts as there are threads.
     pub fn decode(&self, batch: &Batch) -> Vec<Decoded> {
         let messages = batch.messages.len();
+        let window = self.time.window();
         let chunk = messages.div_ceil(self.pool.current_num_threads()).max(LEAST_CHUNK);
         if messages <= chunk {
-            return vec![decode(batch, 0..messages, &self.ids)];
+            return vec![decode(batch, 0..messages, window, &self.ids)];
         }
         let starts: Vec<usize> = (0..messages).step_by(chunk).collect();
         self.pool.install(|| {
             starts
                 .into_par_iter()
-                .map(|start| decode(batch, start..(start + chunk).min(messages), &self.ids))
+                .map(|start| decode(batch, start..(start + chunk).min(messages), window, &self.ids))
                 .collect()
         })
     }
@@ -65,6 +66,7 @@ impl Engine {
     /// Takes decoded records into the live records and timelines, and evaluates what changed.
     pub fn advance(&mut self, lines: usize, decoded: Vec<Decoded>) -> (Vec<FindingChange>, Vec<Bad>) {
         let receipts = Receipts::new(lines);
+        self.time.advance(decoded.iter().filter_map(|part| part.latest).max());
         let (changes, rechecks, checks) = self.settle(&decoded, &receipts);
         let funds = self.funds(&changes);
         let mail = self.receive_visits(&decoded, rechecks, checks, funds, &receipts);
@@ -149,6 +151,7 @@ impl Engine {
                 rechecks,
                 checks,
                 funds,
+                now: self.time.reached(),
             };
             shard.receive(&input, &self.plan, settlements, all_checks, receipts)
         });

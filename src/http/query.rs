@@ -18,7 +18,17 @@ use crate::rules::rule::Severity;
 use crate::sink::store::{Filter, Shadow};
 
 const NAMES: [&str; 12] = [
-    "rule", "severity", "status", "person", "institution", "since", "until", "min_amount", "q", "shadow", "limit",
+    "rule",
+    "severity",
+    "status",
+    "person",
+    "institution",
+    "since",
+    "until",
+    "min_amount",
+    "q",
+    "shadow",
+    "limit",
     "cursor",
 ];
 /// Alerts on a page where nothing is said.
@@ -59,7 +69,8 @@ pub(super) fn parse(pairs: &[(String, String)]) -> Result<ListQuery, Problem> {
                 }
             }
             "status" => {
-                let status = [AlertStatus::Open, AlertStatus::Withdrawn].into_iter().find(|known| known.word() == value);
+                let status =
+                    [AlertStatus::Open, AlertStatus::Withdrawn].into_iter().find(|known| known.word() == value);
                 filter.status = Some(status.ok_or_else(|| wrong(name, value, "open or withdrawn"))?);
             }
             "person" => filter.person = Some(value.to_owned()),
@@ -128,7 +139,8 @@ mod tests {
 
     #[test]
     fn parameters_become_a_filter() {
-        let query = parsed("rule=DUP-02,STY-01&severity=high&status=open&person=P1&min_amount=12.5&limit=7&cursor=9&q=");
+        let query =
+            parsed("rule=DUP-02,STY-01&severity=high&status=open&person=P1&min_amount=12.5&limit=7&cursor=9&q=");
         let query = query.expect("all are right");
         assert_eq!(query.filter.rules, ["DUP-02", "STY-01"]);
         assert_eq!((query.filter.severities.as_slice(), query.filter.min_amount), (&[Severity::High][..], Some(1_250)));

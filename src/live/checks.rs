@@ -4,6 +4,7 @@ use super::paged::Paged;
 use super::versions::{Receipt, Superseded, pack};
 use super::{Mail, Receipts, mail};
 use crate::record::decode::Rows;
+use crate::record::marks::Marks;
 use crate::record::{CheckId, Ids, Presence, Record, VisitId};
 
 /// Tells a visit that a check belongs to it, or no longer does, or has changed.
@@ -51,6 +52,11 @@ impl CheckShard {
             *self.rows.entry(index) = Some(pack(row).into_boxed_slice());
         }
         news
+    }
+
+    /// Marks the ids in use.
+    pub fn mark(&self, marks: &mut Marks) {
+        self.rows.indices().filter_map(|index| self.read(index)).for_each(|row| row.mark(marks));
     }
 
     /// Forgets a check for good.

@@ -4,11 +4,17 @@
 use super::Receipts;
 use super::versions::{Superseded, pack};
 use crate::record::decode::Rows;
-use crate::record::{Code, Ids, InstitutionId, Inventory, Record, Serial};
+use crate::record::marks::Marks;
+use crate::record::{Code, Ids, InstitutionId, Inventory, Record, Serial, Time};
 use crate::rules::rule::Map;
 
 /// Identity: institution, upload batch, kind of movement, item.
 type Identity = (InstitutionId, Serial, Code, Code);
+
+fn read(packed: &[u8]) -> Inventory {
+    let mut packed = packed;
+    Inventory::unpack(&Inventory::ABSENT, &mut packed)
+}
 
 /// The movements of a shard's institutions.
 #[derive(Default)]
@@ -22,10 +28,7 @@ impl InventoryShard {
     pub fn receive(&mut self, rows: &Rows<Inventory>, ids: &Ids, receipts: &Receipts) {
         for (line, row) in rows {
             let identity = (row.fixmedins_code, row.fixmedins_bchno, row.inv_data_type, row.med_list_codg);
-            let mut kept = self.rows.get(&identity).map(|packed| {
-                let mut packed = &packed[..];
-                Inventory::unpack(&Inventory::ABSENT, &mut packed)
-            });
+            let mut kept = self.rows.get(&identity).map(|packed| read(packed));
             // Content holds the identity, so versions of one institution's movements can lie together.
             receipts.note(*line, self.superseded.receive(row.fixmedins_code.0, &mut kept, *row, ids));
             if kept == Some(*row) {
@@ -35,11 +38,13 @@ impl InventoryShard {
     }
 
     /// Forgets movements before a time.
-    pub fn forget_before(&mut self, end: crate::record::Time) {
-        self.rows.retain(|_, packed| {
-            let mut packed = &packed[..];
-            Inventory::unpack(&Inventory::ABSENT, &mut packed).inv_time >= end
-        });
+    pub fn forget_before(&mut self, horizon: Time) {
+        self.rows.retain(|_, packed| read(packed).inv_time >= horizon);
+    }
+
+    /// Marks the ids in use.
+    pub fn mark(&self, marks: &mut Marks) {
+        self.rows.values().for_each(|packed| read(packed).mark(marks));
     }
 
     /// How many movements are kept.

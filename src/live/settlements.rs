@@ -13,6 +13,7 @@ use super::versions::{Receipt, Superseded};
 use super::{Mail, Receipts, mail};
 use crate::record::decode::Rows;
 use crate::record::field::{pack_number, unpack_number};
+use crate::record::marks::Marks;
 use crate::record::{Ids, Record, Settlement, SettlementId, VisitId};
 use crate::rules::filter::Verdicts;
 use crate::rules::rule::{Map, RuleSet};
@@ -316,6 +317,22 @@ impl SettlementShard {
         changes
     }
 
+    /// Marks the ids in use.
+    pub fn mark(&self, marks: &mut Marks) {
+        for index in self.states.indices() {
+            if let Some(live) = self.states.get(index).and_then(State::read) {
+                live.row.mark(marks);
+            }
+        }
+        for (target, refunds) in &self.refunded_by {
+            refunds.iter().chain(Some(target)).for_each(|id| marks.settlements.mark(id.0));
+        }
+        for (id, visits) in &self.named_in {
+            marks.settlements.mark(id.0);
+            visits.iter().for_each(|visit| marks.visits.mark(visit.0));
+        }
+    }
+
     /// Forgets a settlement for good.
     pub fn forget(&mut self, id: SettlementId, ids: &Ids) {
         *self.states.entry(ids.settlements.index_of(id.0)) = State::default();
@@ -359,6 +376,11 @@ impl Settlements<'_> {
     /// The visit of the kept version; absent where nothing is known of the settlement.
     pub fn visit(&self, id: SettlementId) -> VisitId {
         self.state(id).map_or(VisitId::ABSENT, |state| state.visit)
+    }
+
+    /// Whether anything is known of a settlement.
+    pub fn is_known(&self, id: SettlementId) -> bool {
+        self.state(id).is_some_and(|state| state.row.is_some())
     }
 
     /// The visits other than its own whose details may carry it.

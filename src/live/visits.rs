@@ -13,16 +13,20 @@ use super::versions::{Receipt, Superseded};
 use super::{Mail, Receipts, mail};
 use crate::detect::plan::{DAY_ITEM, Plan};
 use crate::record::decode::Rows;
+use crate::record::marks::Marks;
 use crate::record::{
     Admission, AdmissionCancel, CheckId, Day, Discharge, DischargeCancel, FeeDetail, FeeDetailDelete, Ids,
     InstitutionId, PersonId, Record, Settlement, SettlementId, Time, VisitId,
 };
 use crate::rules::rule::Map;
+use std::collections::BTreeMap;
 
 #[derive(Default)]
 struct State {
     /// The packed details.
     block: Box<[u8]>,
+    /// Whether the shard knows when it may be over.
+    due: bool,
     /// The first of its settlements; most visits have no more.
     settlement: Option<SettlementId>,
     /// What most visits do not have.
@@ -53,6 +57,24 @@ impl State {
     fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
     }
+
+    /// The latest time of what hangs on it, its details apart.
+    fn latest(&self, settlements: Settlements<'_>, checks: Checks<'_>) -> Time {
+        let settled = self.settlements().filter_map(|id| settlements.kept(id)).map(|row| row.setl_time);
+        let extra = self.extra.as_ref();
+        let seen = extra.iter().flat_map(|extra| &extra.checks).filter_map(|check| checks.kept(*check));
+        let stay = extra.map_or(Time::ABSENT, |extra| extra.records.latest());
+        settled.chain(seen.map(|check| check.check_time)).chain(Some(stay)).max().unwrap_or(Time::ABSENT)
+    }
+}
+
+/// What goes with a visit that is over.
+#[derive(Default)]
+pub struct Gone {
+    /// Its settlements.
+    pub settlements: Vec<SettlementId>,
+    /// Its checks.
+    pub checks: Vec<CheckId>,
 }
 
 /// A visit that the batch at hand touches, unpacked.
@@ -113,6 +135,8 @@ pub struct VisitInput<'a> {
     pub checks: Vec<CheckNews>,
     /// Visits whose live settlements changed.
     pub funds: Vec<VisitId>,
+    /// The time that records have reached.
+    pub now: Time,
 }
 
 /// The visits of a shard.
@@ -120,6 +144,10 @@ pub struct VisitInput<'a> {
 pub struct VisitShard {
     states: Paged<State>,
     superseded: Superseded,
+    /// How many versions of details the blocks hold.
+    rows: usize,
+    /// Visits by the day before which they cannot be over: each stands once.
+    due: BTreeMap<Day, Vec<VisitId>>,
     /// The visits that the batch touches, and where each is among them.
     opened: Vec<OpenVisit>,
     places: Map<VisitId, usize>,
@@ -137,6 +165,11 @@ impl VisitShard {
                 VisitNews::Pair(visit) => visits.push(visit),
                 VisitNews::Belongs(visit, settlement, belongs) => {
                     let state = self.states.entry(ids.visits.index_of(visit.0));
+                    if !state.due {
+                        state.due = true;
+                        let settled = settlements.kept(settlement).map_or(Day(0), |row| row.setl_time.day());
+                        self.due.entry(settled).or_default().push(visit);
+                    }
                     if belongs && !state.settlements().any(|known| known == settlement) {
                         match state.settlement {
                             None => state.settlement = Some(settlement),
@@ -228,6 +261,12 @@ impl VisitShard {
         let mut opened = std::mem::take(&mut self.opened);
         for open in &mut opened {
             self.close(open, plan, settlements, checks, &mut out);
+            let state = self.states.entry(ids.visits.index_of(open.visit.0));
+            if !state.due {
+                state.due = true;
+                let latest = details::latest(&open.rows).max(state.latest(settlements, checks));
+                self.due.entry(latest.get().unwrap_or(input.now).day()).or_default().push(open.visit);
+            }
         }
         self.opened = opened;
         out
@@ -331,6 +370,7 @@ impl VisitShard {
             let appended = open.changed_from >= open.held;
             let (old, same) = if appended { (&state.block[..], open.held) } else { (&[][..], 0) };
             state.block = details::close(&open.rows, old, same);
+            self.rows += open.rows.len() - open.held.min(open.rows.len());
         }
         let deletes = state.extra.as_ref().map_or(&[][..], |extra| &extra.deletes);
         details::live(&open.rows, deletes, settlements, &mut open.live);
@@ -364,6 +404,61 @@ impl VisitShard {
             out.deaths[ids.persons.shard_of(person.0)].push((person, open.visit));
         }
         extra.death = death;
+    }
+
+    /// Drops the visits all of whose records are from before the horizon, and names what hangs on them.
+    pub fn expire(&mut self, horizon: Day, settlements: Settlements<'_>, checks: Checks<'_>) -> Gone {
+        let ids = settlements.ids;
+        let mut gone = Gone::default();
+        let later = self.due.split_off(&horizon);
+        let due = std::mem::replace(&mut self.due, later);
+        let mut rows = Vec::new();
+        for visit in due.into_values().flatten() {
+            let state = self.states.entry(ids.visits.index_of(visit.0));
+            details::open(&state.block, &mut rows);
+            let latest = details::latest(&rows).max(state.latest(settlements, checks));
+            if latest.day() >= horizon {
+                self.due.entry(latest.day()).or_default().push(visit);
+                continue;
+            }
+            self.rows -= rows.len();
+            gone.settlements.extend(state.settlements());
+            gone.checks.extend(state.extra.iter().flat_map(|extra| &extra.checks));
+            *state = State::default();
+            self.superseded.forget(visit.0);
+        }
+        // What the last batch opened may be gone now.
+        self.opened.clear();
+        self.places.clear();
+        gone
+    }
+
+    /// Marks the ids in use.
+    pub fn mark(&self, marks: &mut Marks, ids: &Ids, shard: usize) {
+        let mut rows = Vec::new();
+        for index in self.states.indices() {
+            let Some(state) = self.states.get(index).filter(|state| state.due) else {
+                continue;
+            };
+            marks.visits.mark(ids.visits.id_at(shard, index));
+            state.settlements().for_each(|id| marks.settlements.mark(id.0));
+            details::open(&state.block, &mut rows);
+            rows.iter().for_each(|row| row.row.mark(marks));
+            let Some(extra) = &state.extra else {
+                continue;
+            };
+            extra.deletes.iter().for_each(|row| row.mark(marks));
+            extra.records.admission.iter().for_each(|row| row.mark(marks));
+            extra.records.discharges.iter().for_each(|row| row.mark(marks));
+            extra.records.admission_cancels.iter().for_each(|row| row.mark(marks));
+            extra.records.discharge_cancels.iter().for_each(|row| row.mark(marks));
+            extra.checks.iter().for_each(|check| marks.checks.mark(check.0));
+        }
+    }
+
+    /// How many versions of fee details are held.
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
     /// The visits that the last batch touched.
@@ -456,6 +551,11 @@ pub struct Visits<'a> {
 }
 
 impl<'a> Visits<'a> {
+    /// Whether anything is held of a visit.
+    pub fn is_known(&self, visit: VisitId) -> bool {
+        self.state(visit).is_some_and(|state| state.due)
+    }
+
     fn state(&self, visit: VisitId) -> Option<&'a State> {
         let table = &self.ids.visits;
         self.shards[table.shard_of(visit.0)].states.get(table.index_of(visit.0))

@@ -121,6 +121,22 @@ pub struct Decoded {
     pub counts: [u64; TYPES.len()],
     /// Details that came inside settlements.
     pub embedded: u64,
+    /// The latest time of a record that is not from the future.
+    pub latest: Option<Time>,
+}
+
+/// The times of records that are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Records of before are late.
+    pub from: Time,
+    /// Records of after do not push time forward.
+    pub until: Time,
+}
+
+impl Window {
+    /// All times.
+    pub const ALL: Self = Self { from: Time(i64::MIN), until: Time(i64::MAX) };
 }
 
 /// All values of `type`.
@@ -193,9 +209,10 @@ impl NameFinder {
 }
 
 /// Decodes the messages of a batch in `range`.
-pub fn decode(batch: &Batch, range: Range<usize>, ids: &Ids) -> Decoded {
+pub fn decode(batch: &Batch, range: Range<usize>, window: Window, ids: &Ids) -> Decoded {
     let mut decoder = Decoder {
         ids,
+        window,
         out: Decoded::new(ids.shards()),
         values: Values::default(),
         detail_values: Values::default(),
@@ -224,6 +241,7 @@ fn malformed(place: &str, field: &str, refusal: Refusal) -> Refused {
 
 struct Decoder<'i, 'a> {
     ids: &'i Ids,
+    window: Window,
     out: Decoded,
     values: Values<'a>,
     detail_values: Values<'a>,
@@ -410,13 +428,22 @@ impl<'a> Decoder<'_, 'a> {
         Ok(())
     }
 
-    fn read<R: Record + Deletable>(&self, deleted: Option<Time>) -> Result<R, Refused> {
+    fn read<R: Record + Deletable>(&mut self, deleted: Option<Time>) -> Result<R, Refused> {
         let mut record: R =
             read(&self.values, self.ids).map_err(|bad| malformed("", bad.field, bad.refusal))?;
         if let Some(field) = record.missing()
             && R::TYPE != FeeDetail::TYPE
         {
             return Err(missing("", field, R::TYPE));
+        }
+        if let Some(time) = record.event_time().get() {
+            if time < self.window.from {
+                let reason = format!("it tells of {time}, before {}, up to which records are retained", self.window.from);
+                return Err((BadKind::Late, reason));
+            }
+            if time <= self.window.until {
+                self.out.latest = self.out.latest.max(Some(time));
+            }
         }
         if let Some(time) = deleted {
             record.delete(time, self.ids);

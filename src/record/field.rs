@@ -2,6 +2,7 @@
 
 use super::intern::{Ids, Interner};
 use super::json::Raw;
+use super::marks::Marks;
 use super::value::{Day, Scaled, Time};
 use arrow::array::{ArrayRef, Date32Array, Decimal128Array, StringBuilder, TimestampSecondArray};
 use std::sync::Arc;
@@ -33,6 +34,9 @@ pub trait Field: Copy + PartialEq {
     fn code(self) -> Option<u32> {
         None
     }
+
+    /// Marks the id it holds.
+    fn mark(self, _marks: &mut Marks) {}
 
     /// The values as a column for SQL expressions; null where absent.
     fn column(values: &mut dyn Iterator<Item = Self>, ids: &Ids) -> ArrayRef;
@@ -313,6 +317,10 @@ macro_rules! id_field {
                 Some(self.0)
             }
 
+            fn mark(self, marks: &mut Marks) {
+                marks.$table.mark(self.0);
+            }
+
             fn column(values: &mut dyn Iterator<Item = Self>, ids: &Ids) -> ArrayRef {
                 let mut column = StringBuilder::new();
                 for value in values {
@@ -415,6 +423,12 @@ impl Field for Serial {
                 let digits = (self.0 >> DIGIT_BITS) as usize;
                 format!("{:0digits$}", self.0 & ((1 << DIGIT_BITS) - 1))
             }
+        }
+    }
+
+    fn mark(self, marks: &mut Marks) {
+        if let Some(id) = self.text_id() {
+            marks.codes.mark(id);
         }
     }
 

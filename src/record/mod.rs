@@ -8,6 +8,7 @@ pub mod decode;
 pub mod field;
 pub mod intern;
 pub mod json;
+pub mod marks;
 pub mod types;
 pub mod value;
 

@@ -8,6 +8,7 @@ use super::field::{
 };
 use super::intern::Ids;
 use super::json::Raw;
+use super::marks::Marks;
 use super::value::{Day, Money, Price, Quantity, Time};
 use arrow::array::ArrayRef;
 
@@ -134,8 +135,11 @@ pub trait Record: Copy + PartialEq + 'static {
     /// The interface names of all fields.
     fn names() -> &'static [&'static str];
 
-    /// Calls `see` with the id in the table of codes of every field that holds one.
-    fn codes(&self, see: &mut dyn FnMut(u32));
+    /// Marks the ids that it holds.
+    fn mark(&self, marks: &mut Marks);
+
+    /// When what it tells of happened; absent for deletes and cancels.
+    fn event_time(&self) -> Time;
 }
 
 /// The longest text a field may have, in characters, where it is no code: never reached.
@@ -149,7 +153,7 @@ macro_rules! record {
         $values.get(Name::$name).or_else(|| $values.get(Name::$alias))
     };
     (
-        $(#[$doc:meta])* $Type:ident = $tag:literal {
+        $(#[$doc:meta])* $Type:ident = $tag:literal $(at $time:ident)? {
             $($field:ident: $Kind:ident $longest:tt $need:ident $(or $alias:ident)?;)*
         }
     ) => {
@@ -255,19 +259,22 @@ macro_rules! record {
                 &[$(stringify!($field),)*]
             }
 
-            fn codes(&self, see: &mut dyn FnMut(u32)) {
-                $(record!(@see $Kind self.$field, see);)*
+            fn mark(&self, marks: &mut Marks) {
+                $(Field::mark(self.$field, marks);)*
+            }
+
+            fn event_time(&self) -> Time {
+                record!(@time self $($time)?)
             }
         }
     };
-    (@see Code $value:expr, $see:ident) => { $see($value.0) };
-    (@see Serial $value:expr, $see:ident) => { if let Some(id) = $value.text_id() { $see(id); } };
-    (@see $Kind:ident $value:expr, $see:ident) => { let _ = $value; };
+    (@time $record:ident $time:ident) => { $record.$time };
+    (@time $record:ident) => { Time::ABSENT };
 }
 
 record! {
     /// A settlement of a visit, or the refund of one.
-    Settlement = "settlement" {
+    Settlement = "settlement" at setl_time {
         acct_pay: Money ANY optional;
         balc: Money ANY optional;
         begndate: Day ANY optional;
@@ -302,7 +309,7 @@ record! {
 
 record! {
     /// A line of a bill.
-    FeeDetail = "fee_detail" {
+    FeeDetail = "fee_detail" at fee_ocur_time {
         bilg_dept_codg: Code 30 optional;
         bilg_dr_codg: Code 30 optional or bilg_dr_code;
         chrg_bchno: Serial 30 optional;
@@ -346,7 +353,7 @@ record! {
 
 record! {
     /// The begin of a stay.
-    Admission = "admission" {
+    Admission = "admission" at begntime {
         adm_bed: Code 30 optional;
         adm_dept_codg: Code 30 optional;
         adm_way: Code 3 optional;
@@ -366,7 +373,7 @@ record! {
 
 record! {
     /// The end of a stay.
-    Discharge = "discharge" {
+    Discharge = "discharge" at endtime {
         die_date: Day ANY optional;
         dscg_bed: Code 30 optional;
         dscg_dept_codg: Code 30 optional;
@@ -401,7 +408,7 @@ record! {
 
 record! {
     /// A check that a patient is where the records say.
-    Presence = "presence" {
+    Presence = "presence" at check_time {
         approved_leave: Flag ANY optional;
         check_id: CheckId 30 required;
         check_time: Time ANY required;
@@ -421,7 +428,7 @@ record! {
 
 record! {
     /// A movement of stock.
-    Inventory = "inventory" {
+    Inventory = "inventory" at inv_time {
         cnt: Quantity ANY required;
         drug_trac_codg: Code 100 optional;
         expy_end: Day ANY optional;

@@ -6,7 +6,7 @@ use super::reader::{At, Table, text};
 use super::rule::Severity;
 use super::severity;
 use crate::record::batch::Batch;
-use crate::record::decode::decode;
+use crate::record::decode::{Window, decode};
 use crate::record::{Day, Ids, Money};
 use std::ops::Range;
 
@@ -134,7 +134,7 @@ fn check_records(desk: &Desk<'_>, records: &At<&str>) {
     if batch.is_empty() {
         desk.note(records.span.clone(), "there is no record", None);
     }
-    let decoded = decode(&batch, 0..batch.messages.len(), &Ids::new(1));
+    let decoded = decode(&batch, 0..batch.messages.len(), Window::ALL, &Ids::new(1));
     for bad in decoded.bad {
         let line = batch.payload(&batch.messages[bad.line as usize]);
         let line = std::str::from_utf8(line).unwrap_or_default().trim();

@@ -139,11 +139,11 @@ impl Folder {
         short(hash)
     }
 
-    /// A hash of some files of it.
-    pub fn hash_of(&self, paths: &[&str]) -> String {
+    /// A hash of some files of it, each with what it is.
+    pub fn hash_of(&self, files: &[(&str, &str)]) -> String {
         let mut hash = Sha256::new();
-        for path in paths {
-            hash_file(&mut hash, path, self.get(path).unwrap_or_default());
+        for (what, path) in files {
+            hash_file(&mut hash, what, self.get(path).unwrap_or_default());
         }
         short(hash)
     }

@@ -90,7 +90,8 @@ fn read_rule<'a>(table: &Table<'a>, folder: &Folder, path: &str, context: &mut C
             ("technical", Conclusion::Technical),
         ],
     );
-    let (name, definition) = (table.bilingual("name"), table.bilingual("definition"));
+    let name = table.bilingual("name");
+    let definition = table.table("definition").and_then(|table| read_texts(&table, &parameters, None));
     let exemptions = table.bilinguals("exemptions");
     let (false_positives, ask_for) = (table.bilinguals("false_positives"), table.bilinguals("ask_for"));
     let legal_basis = legal_basis(table, context);
@@ -111,9 +112,6 @@ fn read_rule<'a>(table: &Table<'a>, folder: &Folder, path: &str, context: &mut C
         for key in ["subject", "identity", "amount", "reads", "tests"] {
             table.get(key);
         }
-        if let Some(message) = message {
-            message.both();
-        }
         table.finish();
         return None;
     };
@@ -121,7 +119,7 @@ fn read_rule<'a>(table: &Table<'a>, folder: &Folder, path: &str, context: &mut C
     let subject = table.choice("subject", subjects(&detection));
     let amount = table.choice("amount", amounts(&detection));
     let identity = identity(table, &detection);
-    let message = message.and_then(|table| read_message(&table, &parameters, &detection));
+    let message = message.and_then(|table| read_texts(&table, &parameters, Some(&detection)));
     let reads = amount.and_then(|amount| read_reads(table, &detection, amount, &filters));
     let examples = example::read(table.tables("tests"), identity.as_deref().unwrap_or_default());
     if status == Some(Status::Live) {
@@ -231,22 +229,26 @@ fn identity(table: &Table<'_>, detection: &Detection) -> Option<Vec<String>> {
     complete.then(|| names.into_iter().map(str::to_owned).collect())
 }
 
-fn read_message<'a>(table: &Table<'a>, parameters: &Parameters<'a>, detection: &Detection) -> Option<Bilingual> {
+/// Reads a text in both languages with names in braces: `{$parameter}`, and in messages what a finding shows.
+fn read_texts<'a>(table: &Table<'a>, parameters: &Parameters<'a>, shows: Option<&Detection>) -> Option<Bilingual> {
     let (zh, en) = (table.text("zh"), table.text("en"));
     table.finish();
-    let fill = |text: At<&str>| fill_message(table.desk, &text, parameters, detection);
+    let known: Vec<String> = shows.map(shown_names).unwrap_or_default();
+    let fill = |text: At<&str>| fill_in(table.desk, &text, parameters, &known);
     let (zh, en) = (zh.and_then(fill), en.and_then(fill));
     Some(Bilingual { zh: zh?, en: en? })
 }
 
-/// Checks the names in braces, and writes the values of parameters in their place.
-fn fill_message(desk: &Desk<'_>, text: &At<&str>, parameters: &Parameters<'_>, detection: &Detection) -> Option<String> {
+/// What a message can show of a finding.
+fn shown_names(detection: &Detection) -> Vec<String> {
     let limited = detection.figures().iter().filter(|figure| detection::figure_unit(detection, figure).1);
-    let limits: Vec<String> = limited.map(|figure| format!("{figure}_limit")).collect();
-    let known = || {
-        let figures = detection.figures().iter().chain(detection.identities()).copied();
-        figures.chain(limits.iter().map(String::as_str)).chain(["amount"])
-    };
+    let limits = limited.map(|figure| format!("{figure}_limit"));
+    let figures = detection.figures().iter().chain(detection.identities()).map(|name| (*name).to_owned());
+    figures.chain(limits).chain(["amount".to_owned()]).collect()
+}
+
+/// Checks the names in braces, and writes the values of parameters in their place.
+fn fill_in(desk: &Desk<'_>, text: &At<&str>, parameters: &Parameters<'_>, known: &[String]) -> Option<String> {
     let mut filled = String::new();
     let mut complete = true;
     let mut rest = text.value.trim();
@@ -263,14 +265,17 @@ fn fill_message(desk: &Desk<'_>, text: &At<&str>, parameters: &Parameters<'_>, d
                 Some(parameter) => filled.push_str(&parameter.shown()),
                 None => complete = false,
             }
-        } else if known().any(|valid| valid == name) {
+        } else if known.iter().any(|valid| valid == name) {
             filled.push('{');
             filled.push_str(name);
             filled.push('}');
         } else {
-            let hint = one_of(name, known().collect::<Vec<_>>());
+            let hint = match known.is_empty() {
+                true => "only parameters can be shown here: `{$name}`".to_owned(),
+                false => one_of(name, known.iter().map(String::as_str)),
+            };
             let span = super::parameter::within(desk, text, &format!("{{{name}}}"));
-            desk.note(span, format!("a message of `{}` cannot show `{name}`", detection.word()), Some(hint));
+            desk.note(span, format!("`{name}` cannot be shown here"), Some(hint));
             complete = false;
         }
     }
@@ -303,11 +308,12 @@ fn check_tests(table: &Table<'_>, examples: &[Example]) {
 
 /// The content hash of the rule with the knowledge tables that it reads.
 fn version(folder: &Folder, path: &str, reads: &[String]) -> String {
-    let mut paths = vec![path];
+    // By what they are: a rule file with another name is the same rule.
+    let mut files = vec![("rule", path)];
     for (name, table) in [("exclusive_items", EXCLUSIVE_ITEMS), ("daily_limits", DAILY_LIMITS), ("med_types", MED_TYPES)] {
         if reads.iter().any(|read| read == name) {
-            paths.push(table);
+            files.push((name, table));
         }
     }
-    folder.hash_of(&paths)
+    folder.hash_of(&files)
 }

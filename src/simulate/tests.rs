@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -105,8 +105,8 @@ fn findings_are_there_within_the_first_hour() {
 #[test]
 fn clean_records_carry_what_they_must() {
     let run = run(options(3_000, 12, 3));
-    let (mut bad, mut again, mut seen) = (0, 0, HashSet::new());
-    let mut evidence = HashSet::new();
+    let (mut bad, mut again, mut seen) = (0, 0, BTreeSet::new());
+    let mut evidence = BTreeSet::new();
     for line in lines(&run.records) {
         let Ok(Value::Object(mut record)) = serde_json::from_slice(line) else {
             bad += 1;
@@ -281,7 +281,7 @@ fn diagnoses_of_different_kind_differ_in_three_characters() {
 
 #[test]
 fn persons_have_numbers_of_their_own() {
-    let numbers = (0..200_000).map(|index| city::person_no(index, 0)).collect::<HashSet<_>>();
+    let numbers = (0..200_000).map(|index| city::person_no(index, 0)).collect::<BTreeSet<_>>();
     assert_eq!(numbers.len(), 200_000);
 }
 

@@ -11,6 +11,9 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use std::path::Path;
 
+/// What metrics and messages call the sink of dead letters.
+pub const NAME: &str = "dead_letters";
+
 /// A record that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -80,11 +83,14 @@ impl DeadLetterFile {
     /// The file cannot be made.
     pub fn create(path: &Path) -> Result<Self, SinkError> {
         match std::fs::metadata(path) {
-            Ok(present) if present.is_file() => std::fs::remove_file(path)
-                .map_err(|source| SinkError::File { action: "replace", path: path.to_owned(), source })?,
+            Ok(present) if present.is_file() => std::fs::remove_file(path).map_err(|source| SinkError::File {
+                action: "replace",
+                path: path.to_owned(),
+                source,
+            })?,
             _ => {}
         }
-        JsonLines::open("dead letters", path, None).map(Self)
+        JsonLines::open(NAME, path, None).map(Self)
     }
 
     /// Writes the dead letters of a batch.
@@ -106,5 +112,5 @@ impl DeadLetterFile {
 /// # Errors
 /// The file cannot be opened.
 pub fn file(path: &Path, rotation: Rotation) -> Result<JsonLines, SinkError> {
-    JsonLines::open("dead_letters", path, Some(rotation))
+    JsonLines::open(NAME, path, Some(rotation))
 }

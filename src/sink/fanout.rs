@@ -7,7 +7,7 @@ use crate::status::SinkStatus;
 use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 use tracing::{error, warn};
 
@@ -91,7 +91,7 @@ impl<T: Item> Fanout<T> {
                 stop: stop.clone(),
                 others: Arc::new(move || others.iter().map(|queue| queue.acknowledged()).min().unwrap_or(u64::MAX)),
             };
-            let (ended, finished) = channel();
+            let (ended, finished) = sync_channel(0);
             let lane = Lane {
                 name,
                 required: settings.required,
@@ -128,9 +128,8 @@ impl<T: Item> Fanout<T> {
         for lane in &self.lanes {
             match lane.queue.try_push(sequence, batch) {
                 Pushed::Full if lane.required => full.push(lane),
-                Pushed::Full => lane.meter.dropped(batch.len()),
                 Pushed::Closed if lane.required => return Err(self.closed(lane)),
-                Pushed::Closed => lane.meter.dropped(batch.len()),
+                Pushed::Full | Pushed::Closed => lane.meter.dropped(batch.len()),
                 Pushed::Taken => lane.meter.depth(lane.queue.depth()),
             }
         }
@@ -252,7 +251,7 @@ struct Worker<T> {
     required: bool,
     failure: Arc<Mutex<Option<SinkFailure>>>,
     /// Held as long as the thread lives.
-    ended: Sender<()>,
+    ended: SyncSender<()>,
 }
 
 impl<T: Item> Worker<T> {
@@ -309,8 +308,8 @@ impl<T: Item> Worker<T> {
                     }
                     self.context.sequence = last;
                     self.insist(|sink, context| sink.flush(context))?;
-                    self.queue.done(last);
                     self.context.meter.delivered(written);
+                    self.queue.done(last);
                     self.context.meter.depth(self.queue.depth());
                 }
                 Found::Nothing => self.insist(|sink, context| sink.idle(context))?,

@@ -40,11 +40,7 @@ impl JsonLines {
     ///
     /// # Errors
     /// The file cannot be opened, or another process writes it.
-    pub fn open(
-        name: &'static str,
-        path: impl Into<PathBuf>,
-        rotation: Option<Rotation>,
-    ) -> Result<Self, SinkError> {
+    pub fn open(name: &'static str, path: impl Into<PathBuf>, rotation: Option<Rotation>) -> Result<Self, SinkError> {
         let mut sink = Self { name, path: path.into(), rotation, lines: Vec::new(), file: None };
         let opened = sink.reopen()?;
         sink.file = Some(opened);
@@ -146,9 +142,10 @@ impl JsonLines {
 
 impl Opened {
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        let written = self.file.write_all(lines).and_then(|()| {
-            if self.regular { self.file.sync_data() } else { self.file.flush() }
-        });
+        let written = self
+            .file
+            .write_all(lines)
+            .and_then(|()| if self.regular { self.file.sync_data() } else { self.file.flush() });
         if written.is_err() && self.regular {
             // Where even this fails, the next opening cuts off what is no whole line.
             self.file.set_len(self.durable)?;

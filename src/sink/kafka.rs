@@ -106,9 +106,12 @@ pub(super) fn lasting(error: &KafkaError) -> bool {
     }
 }
 
+/// What became of a message, by its place among those that wait.
+type Delivery = (usize, Result<(), KafkaError>);
+
 /// Collects what became of each message.
 #[derive(Clone, Default)]
-struct Deliveries(Arc<Mutex<Vec<(usize, Result<(), KafkaError>)>>>);
+struct Deliveries(Arc<Mutex<Vec<Delivery>>>);
 
 impl ClientContext for Deliveries {}
 
@@ -139,18 +142,20 @@ impl KafkaTopic {
     ///
     /// # Errors
     /// A property is unknown or has no such value.
-    pub fn new(
+    pub fn new<'a>(
         name: &'static str,
         brokers: &str,
         topic: &str,
-        properties: impl IntoIterator<Item = (String, String)>,
+        properties: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, SinkError> {
         let mut config = ClientConfig::new();
         for (key, value) in DEFAULTS {
             config.set(key, value);
         }
         config.set("bootstrap.servers", brokers);
-        config.extend(properties);
+        for (key, value) in properties {
+            config.set(key, value);
+        }
         for (key, value) in FIXED {
             config.set(key, value);
         }
@@ -210,10 +215,12 @@ impl KafkaTopic {
         message: &KafkaMessage,
         context: &Context,
     ) -> Result<(), SinkError> {
-        let headers = message.headers.iter().fold(
-            OwnedHeaders::new_with_capacity(message.headers.len()),
-            |headers, (key, value)| headers.insert(Header { key, value: Some(value) }),
-        );
+        let headers = message
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new_with_capacity(message.headers.len()), |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(value) })
+            });
         let mut record = BaseRecord::<str, [u8], usize>::with_opaque_to(&self.topic, number)
             .payload(&message.payload)
             .headers(headers);

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 pub mod dead_letter;
 pub mod fanout;
+pub mod from_config;
 pub mod json_lines;
 pub mod kafka;
 pub mod live;

@@ -107,9 +107,8 @@ pub(super) fn open(path: Option<&Path>) -> Result<Connection, SinkError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let application = pragma("application_id").map_err(fail("open"))?;
     let version = pragma("user_version").map_err(fail("open"))?;
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(fail("open"))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fail("open"))?;
     let foreign = |reason: String| Err(SinkError::ForeignStore { path: shown.clone(), reason });
     if tables > 0 && application != APPLICATION {
         return foreign("it is the database of another program".to_owned());
@@ -251,8 +250,11 @@ impl Sink<Alert> for SqliteSink {
         let stored = connection.transaction().and_then(|transaction| {
             let last = store(&transaction, &self.waiting)?;
             // With no one else to wait for, these are delivered in the same breath.
-            let delivered =
-                if context.done_elsewhere() >= context.sequence { Some(last) } else { self.delivered_elsewhere(context) };
+            let delivered = if context.done_elsewhere() >= context.sequence {
+                Some(last)
+            } else {
+                self.delivered_elsewhere(context)
+            };
             if let Some(id) = delivered {
                 set_delivered(&transaction, id)?;
             }

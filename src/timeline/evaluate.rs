@@ -5,7 +5,7 @@ use super::shard::{Keys, TimelineShard};
 use super::{Entry, around};
 use crate::detect::plan::{DAY_ITEM, RuleNumber, VISIT_ITEM};
 use crate::detect::{
-    DayFacts, Found, VisitFacts, World, after_death, distinct_count, during_stay, exclusive_pair, missing_activity,
+    DayFacts, VisitFacts, World, after_death, distinct_count, during_stay, exclusive_pair, missing_activity,
     next_stay, overlap, quantity_limit, repeat, run, threshold,
 };
 use crate::live::details::LiveDetail;

@@ -3,6 +3,7 @@
 use crate::alert::{AlertId, Finding};
 use crate::detect::Found;
 use crate::detect::plan::RuleNumber;
+use crate::record::marks::Marks;
 use crate::record::{Code, Day, InstitutionId, PersonId, SettlementId, Time, VisitId};
 use crate::rules::rule::Map;
 use smallvec::SmallVec;
@@ -95,9 +96,35 @@ impl HeldAlerts {
         }
     }
 
-    /// Forgets the alerts of keys, without a word: what stood, stands.
-    pub fn forget(&mut self, mut gone: impl FnMut(&Key) -> bool) {
-        self.by_key.retain(|key, _| !gone(key));
+    /// Forgets the alerts that rest on something from before the horizon, without a word: they stand, and nothing
+    /// can change them any more.
+    pub fn forget_before(&mut self, horizon: Time) {
+        self.by_key.retain(|_, held| {
+            held.retain(|held| held.first >= horizon);
+            !held.is_empty()
+        });
+    }
+
+    /// Marks the ids in use.
+    pub fn mark(&self, marks: &mut Marks) {
+        for key in self.by_key.keys() {
+            match *key {
+                Key::VisitSettlements(visit) | Key::VisitDetails(visit) => marks.visits.mark(visit.0),
+                Key::Settlement(id) => marks.settlements.mark(id.0),
+                Key::DaySettlements(person, _) | Key::DayDetails(person, _) | Key::Stays(person) => {
+                    marks.persons.mark(person.0);
+                }
+                Key::Bed(institution, bed) => {
+                    marks.institutions.mark(institution.0);
+                    marks.codes.mark(bed.0);
+                }
+                Key::PersonInstitution(person, institution) => {
+                    marks.persons.mark(person.0);
+                    marks.institutions.mark(institution.0);
+                }
+                Key::Institution(institution) => marks.institutions.mark(institution.0),
+            }
+        }
     }
 
     /// How many alerts stand.

@@ -2,7 +2,7 @@
 
 use super::{Entry, insert, remove};
 use crate::live::settlements::SettlementChange;
-use crate::record::{Day, PersonId, VisitId};
+use crate::record::{Day, PersonId, SettlementId, VisitId};
 
 /// A person's timeline.
 #[derive(Default)]
@@ -66,6 +66,22 @@ impl Person {
     /// Notes that a visit's discharge may state the person's death.
     pub fn note_death(&mut self, visit: VisitId) {
         insert(&mut self.extra().deaths, visit);
+    }
+
+    /// Drops what points to things that are gone.
+    pub fn forget(&mut self, settlement: impl Fn(SettlementId) -> bool, visit: impl Fn(VisitId) -> bool) {
+        self.settlements.retain(|entry| !settlement(entry.id()));
+        if let Some(extra) = &mut self.extra {
+            extra.stays.retain(|stay| !visit(*stay));
+            extra.days.retain(|(_, of)| !visit(*of));
+            extra.deaths.retain(|of| !visit(*of));
+            if extra.stays.is_empty() && extra.days.is_empty() && extra.deaths.is_empty() {
+                self.extra = None;
+            }
+        }
+        if self.settlements.is_empty() {
+            self.settlements = Vec::new();
+        }
     }
 
     /// Visits that may be stays.

@@ -1,6 +1,6 @@
 //! The timelines of a shard, and the way of a batch through them.
 
-use super::held::{FindingChange, HeldAlerts, Key};
+use super::held::{FindingChange, HeldAlerts};
 use super::institutions::Institution;
 use super::persons::Person;
 use crate::detect::World;
@@ -8,6 +8,7 @@ use crate::live::paged::Paged;
 use crate::live::settlements::{LiveSettlement, SettlementChange};
 use crate::live::stays::Stay;
 use crate::live::visits::{OpenVisit, StayChange};
+use crate::record::marks::Marks;
 use crate::record::{Code, Day, InstitutionId, PersonId, SettlementId, Time, VisitId};
 use crate::rules::rule::Map;
 
@@ -65,6 +66,27 @@ impl TimelineShard {
         self.evaluate_visits(news.visits, world, &mut changes);
         self.evaluate_keys(keys, world, &mut changes);
         changes
+    }
+
+    /// Drops what is from before the horizon or points to things that are gone. Alerts that rest on it stand.
+    pub fn forget_before(&mut self, horizon: Day, world: &World<'_>) {
+        let settlement = |id| !world.settlements.is_known(id);
+        let visit = |id| !world.visits.is_known(id);
+        for index in self.persons.indices().collect::<Vec<_>>() {
+            self.persons.entry(index).forget(settlement, visit);
+        }
+        self.institutions.retain(|_, institution| {
+            institution.forget_before(horizon);
+            institution.forget_visits(visit);
+            !institution.is_empty()
+        });
+        self.held.forget_before(horizon.start());
+    }
+
+    /// Marks the ids in use.
+    pub fn mark(&self, marks: &mut Marks) {
+        self.institutions.keys().for_each(|institution| marks.institutions.mark(institution.0));
+        self.held.mark(marks);
     }
 
     pub(super) fn person(&mut self, person: PersonId, world: &World<'_>) -> &mut Person {

@@ -14,12 +14,14 @@ fn worlds() -> u64 {
     std::env::var("FUNDWATCH_WORLDS").ok().and_then(|count| count.parse().ok()).unwrap_or(300)
 }
 
+/// A word as it stands in an alert's JSON.
+fn text(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 /// An alert of the engine in the reference's form; identities are not told in alerts.
 fn comparable(alert: &Alert) -> RefAlert {
     let finding = &alert.finding;
-    let text = |value: &dyn serde::Serialize| -> String {
-        serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-    };
     let evidence = finding.evidence.iter().map(|piece| RefEvidence {
         time: piece.time.to_string(),
         id: piece.id.clone(),
@@ -30,9 +32,9 @@ fn comparable(alert: &Alert) -> RefAlert {
     RefAlert {
         rule_id: finding.rule_id.to_string(),
         identity: Vec::new(),
-        result: text(&finding.result),
+        result: text(finding.result),
         severity: finding.severity.word().to_owned(),
-        subject: (text(&finding.subject.kind), finding.subject.id.clone()),
+        subject: (text(finding.subject.kind), finding.subject.id.clone()),
         amount: finding.amount_at_issue.map(yuan),
         event_time: finding.event_time.to_string(),
         evidence: evidence.collect(),

@@ -15,14 +15,18 @@ use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion_sql::planner::{PlannerContext, SqlToRel};
 use datafusion_sql::sqlparser::dialect::GenericDialect;
+use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::parser::Parser;
-use datafusion_sql::sqlparser::tokenizer::Token;
+use datafusion_sql::sqlparser::tokenizer::{Token, Tokenizer};
 use std::sync::Arc;
 
 /// The longest text of an expression, in bytes, lists written out.
 pub const MAX_LENGTH: usize = 16_384;
-/// How deep parentheses, `NOT`s and operators may be nested.
-const MAX_DEPTH: usize = 64;
+/// How deep parentheses and `NOT`s may be nested.
+const MAX_DEPTH: usize = 50;
+/// The most keywords, operators and parentheses. A chain of operators is a tree as deep as it is long, and planning
+/// walks it recursively; lists of values are not meant and may be long.
+const MAX_OPERATORS: usize = 120;
 
 /// What is wrong with an expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +62,9 @@ pub enum FilterError {
     /// It is too long.
     #[error("this is too long: more than {MAX_LENGTH} bytes with lists written out")]
     TooLong,
+    /// It has too many parts.
+    #[error("this is too involved: more than {MAX_OPERATORS} keywords and operators; values may stand in lists, `IN (…)`")]
+    TooInvolved,
     /// There are too many.
     #[error("there are too many different filters over a {of}: the most are {most}")]
     TooMany {
@@ -97,10 +104,13 @@ impl Compiler {
         }
         let syntax = |message: String| FilterError::Syntax { message };
         let dialect = GenericDialect {};
-        let mut parser = Parser::new(&dialect)
-            .with_recursion_limit(MAX_DEPTH)
-            .try_with_sql(sql)
+        let tokens = Tokenizer::new(&dialect, sql)
+            .tokenize_with_location()
             .map_err(|error| syntax(words(&error.to_string())))?;
+        if tokens.iter().filter(|token| is_operator(&token.token)).count() > MAX_OPERATORS {
+            return Err(FilterError::TooInvolved);
+        }
+        let mut parser = Parser::new(&dialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
         let ast = parser.parse_expr().map_err(|error| syntax(words(&error.to_string())))?;
         let rest = parser.next_token();
         if rest.token != Token::EOF {
@@ -170,6 +180,15 @@ impl Compiler {
             return FilterError::UnknownFunction { name };
         }
         FilterError::Unsupported { message }
+    }
+}
+
+/// Whether a token is neither a value nor a name nor between two of them.
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword,
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::Comma | Token::Whitespace(_) | Token::EOF => false,
+        _ => true,
     }
 }
 

@@ -22,7 +22,7 @@ fn refund_of(setl_id: &str) -> String {
 #[test]
 fn a_detail_dies_with_its_settlement() {
     let carried = detail("V", "1", "I", 2, r#""setl_id":"S""#);
-    assert_eq!(live(&[carried.clone()]), ["1 20000 2000"]);
+    assert_eq!(live(std::slice::from_ref(&carried)), ["1 20000 2000"]);
     assert_eq!(
         live(&[carried.clone(), settlement("S", "V", "")]),
         ["1 20000 2000"]
@@ -122,6 +122,22 @@ fn a_refund_row_nets_whatever_settlement_it_carries_except_a_dead_one() {
         lines(&[settlement("S", "V", r#""vali_flag":"0""#)]),
         ["1 30000 3000"]
     );
+}
+
+#[test]
+fn the_rows_of_a_refund_net_also_when_a_refund_names_or_matches_it() {
+    let lines = |second: &str| {
+        live(&[
+            detail("V", "1", "I", 3, ""),
+            detail("V", "2", "I", -1, r#""init_feedetl_sn":"1","setl_id":"R""#),
+            settlement("R", "V", r#""refd_setl_flag":"1","medfee_sumamt":-100"#),
+            settlement("Q", "V", second),
+        ])
+    };
+    // A refund is never taken out, neither by name nor by amount.
+    let by_name = lines(r#""refd_setl_flag":"1","init_setl_id":"R""#);
+    assert_eq!(by_name, ["1 20000 2000"]);
+    assert_eq!(lines(r#""refd_setl_flag":"1""#), ["1 20000 2000"]);
 }
 
 #[test]

@@ -5,17 +5,21 @@
 //! becomes yuan only when it is exported.
 
 use crate::alert::Alert;
-use crate::engine::Totals;
-use crate::record::decode::{Bad, BadKind, TYPES};
+use crate::record::decode::{BadKind, TYPES};
 use crate::rules::rule::Status as RuleStatus;
 use crate::status::{Lag, RuleTotals, StateSize};
 use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, CounterVec, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
-use std::time::Duration;
+
+mod batch;
+mod sinks;
+
+pub use batch::BatchReport;
+pub use sinks::SinkMeter;
+use sinks::SinkMetrics;
 
 /// All metrics of a process; made once.
 pub struct Metrics {
@@ -53,76 +57,6 @@ struct Pending {
     state: Vec<StateSize>,
 }
 
-/// What a batch came to.
-#[derive(Debug, Clone, Default)]
-pub struct BatchReport {
-    /// Good messages by type, in the order of [`TYPES`].
-    pub by_type: [u64; TYPES.len()],
-    /// Messages that changed or could have changed something.
-    pub processed: u64,
-    /// Messages of which everything was known before.
-    pub redelivered: u64,
-    /// Bad messages by kind, in the order of [`BadKind::ALL`].
-    pub dead_lettered: [u64; BadKind::ALL.len()],
-    /// Fee details that came inside settlements.
-    pub embedded_details: u64,
-    /// Records with an identity known under other content.
-    pub revisions: u64,
-    /// From the batch being handed over to its alerts being ready.
-    pub time: Duration,
-    /// From the arrival of the batch's first message to its alerts being handed to the sinks.
-    pub latency: Duration,
-}
-
-impl BatchReport {
-    /// What lies between the engine's totals before and after a batch, with the batch's bad records; times are
-    /// left at zero.
-    pub fn between(before: &Totals, after: &Totals, bad: &[Bad]) -> Self {
-        let mut report = Self {
-            by_type: std::array::from_fn(|number| after.by_type[number] - before.by_type[number]),
-            processed: after.processed - before.processed,
-            redelivered: after.redelivered - before.redelivered,
-            embedded_details: after.embedded - before.embedded,
-            revisions: after.revisions - before.revisions,
-            ..Self::default()
-        };
-        for bad in bad {
-            let kind = BadKind::ALL.iter().position(|kind| *kind == bad.kind);
-            if let Some(count) = kind.and_then(|number| report.dead_lettered.get_mut(number)) {
-                *count += 1;
-            }
-        }
-        report
-    }
-
-    /// All messages.
-    pub fn messages(&self) -> u64 {
-        self.processed + self.redelivered + self.dead_lettered.iter().sum::<u64>()
-    }
-}
-
-struct SinkMetrics {
-    depth: IntGaugeVec,
-    delivered: IntCounterVec,
-    dropped: IntCounterVec,
-    retries: IntCounterVec,
-    errors: IntCounterVec,
-    undeliverable: IntCounterVec,
-    blocked: CounterVec,
-}
-
-/// The metrics of one sink; cheap to clone.
-#[derive(Clone)]
-pub struct SinkMeter {
-    depth: IntGauge,
-    delivered: IntCounter,
-    dropped: IntCounter,
-    retries: IntCounter,
-    errors: IntCounter,
-    undeliverable: IntCounter,
-    blocked: Counter,
-}
-
 /// Makes and registers metrics.
 struct Maker(Registry);
 
@@ -155,8 +89,7 @@ impl Maker {
 }
 
 /// From a quarter of a millisecond to half a minute.
-const SECONDS: [f64; 14] =
-    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+const SECONDS: [f64; 14] = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -337,98 +270,6 @@ impl Metrics {
         }
         let text = TextEncoder::new().encode_to_string(&self.registry.gather());
         text.expect("the encoder refuses only families without metrics, and gather leaves those out")
-    }
-}
-
-impl SinkMetrics {
-    fn new(make: &Maker) -> Self {
-        let label = &["sink"];
-        Self {
-            depth: make.gauges("fundwatch_sink_queue_items", "Items that wait for a sink.", label),
-            delivered: make.counters("fundwatch_sink_delivered_total", "Items that a sink has delivered.", label),
-            dropped: make.counters(
-                "fundwatch_sink_dropped_total",
-                "Items that found the queue of a sink full that is not required.",
-                label,
-            ),
-            retries: make.counters("fundwatch_sink_retries_total", "Deliveries that were tried again.", label),
-            errors: make.counters("fundwatch_sink_errors_total", "Errors that ended a sink.", label),
-            undeliverable: make.counters(
-                "fundwatch_sink_undeliverable_total",
-                "Items that a receiver refused and that were put aside.",
-                label,
-            ),
-            blocked: make.add(CounterVec::new(
-                Opts::new(
-                    "fundwatch_sink_blocked_seconds_total",
-                    "Time in which the full queue of a sink held up the pipeline.",
-                ),
-                label,
-            )),
-        }
-    }
-
-    fn meter(&self, name: &str) -> SinkMeter {
-        SinkMeter {
-            depth: self.depth.with_label_values(&[name]),
-            delivered: self.delivered.with_label_values(&[name]),
-            dropped: self.dropped.with_label_values(&[name]),
-            retries: self.retries.with_label_values(&[name]),
-            errors: self.errors.with_label_values(&[name]),
-            undeliverable: self.undeliverable.with_label_values(&[name]),
-            blocked: self.blocked.with_label_values(&[name]),
-        }
-    }
-}
-
-#[allow(missing_docs, reason = "the names say what is counted; the help texts above say how")]
-impl SinkMeter {
-    pub fn depth(&self, items: usize) {
-        self.depth.set(items as i64);
-    }
-
-    pub fn delivered(&self, items: usize) {
-        self.delivered.inc_by(items as u64);
-    }
-
-    pub fn dropped(&self, items: usize) {
-        self.dropped.inc_by(items as u64);
-    }
-
-    pub fn retried(&self) {
-        self.retries.inc();
-    }
-
-    pub fn failed(&self) {
-        self.errors.inc();
-    }
-
-    pub fn undeliverable(&self) {
-        self.undeliverable.inc();
-    }
-
-    pub fn blocked(&self, time: Duration) {
-        self.blocked.inc_by(time.as_secs_f64());
-    }
-
-    pub fn delivered_so_far(&self) -> u64 {
-        self.delivered.get()
-    }
-
-    pub fn dropped_so_far(&self) -> u64 {
-        self.dropped.get()
-    }
-
-    pub fn retries_so_far(&self) -> u64 {
-        self.retries.get()
-    }
-
-    pub fn undeliverable_so_far(&self) -> u64 {
-        self.undeliverable.get()
-    }
-
-    pub fn blocked_so_far(&self) -> f64 {
-        self.blocked.get()
     }
 }
 

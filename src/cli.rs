@@ -1,0 +1,135 @@
+//! The command line, as types. What a command does is in [`crate::commands`].
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Watches a medical-insurance fund: settlement records in, defensible alerts out.
+#[derive(Debug, Parser)]
+#[command(name = "fundwatch", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Examples:\n  \
+    fundwatch run                                    a simulated city, alerts on the terminal, http://127.0.0.1:9464/\n  \
+    fundwatch run --config fundwatch.toml            live records from Kafka\n  \
+    fundwatch backtest --input records.jsonl.gz      the same rules over a file\n\n\
+    Exit status: 0 done, 1 what was asked about is wrong, 2 usage or environment.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the live pipeline and its HTTP server
+    Run(RunArgs),
+    /// Runs the same engine over files, to their end
+    Backtest(BacktestArgs),
+    /// Writes the records of a simulated city, with its labelled frauds
+    Simulate(SimulateArgs),
+    /// Shows and checks the configuration
+    Config(ConfigArgs),
+}
+
+/// `fundwatch run`
+#[derive(Debug, Args)]
+#[command(after_help = "Without a configuration the source is the built-in simulator, and nothing else is needed.\n\n\
+    Examples:\n  \
+    fundwatch run\n  \
+    fundwatch run --config fundwatch.toml\n  \
+    FUNDWATCH__SOURCE__SIMULATOR__RATE=2000 fundwatch run\n\n\
+    SIGTERM or Ctrl-C finishes what was read and stops; a second one stops at once.")]
+pub struct RunArgs {
+    /// Configuration file; `fundwatch config default` prints one with every key
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `fundwatch backtest`
+#[derive(Debug, Args)]
+#[command(after_help = "Files are JSON Lines, CSV or Parquet, plain or packed with gzip or Zstandard; a folder is all \
+    files in it, and - is standard input. Several inputs are one stream. Dead letters do not change the exit status.\n\n\
+    Examples:\n  \
+    fundwatch backtest --input records.jsonl.gz\n  \
+    fundwatch backtest --input 2026/ --rules rules --alerts alerts.jsonl --dead-letters bad.jsonl\n  \
+    fundwatch backtest --input records.jsonl --json | jq .alerts")]
+pub struct BacktestArgs {
+    /// Files and folders of records
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub input: Vec<PathBuf>,
+    /// Folder of rules and knowledge tables [default: ./rules, else the built-in rules]
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+    /// Folder of the registry [default: the one in the rules folder]
+    #[arg(long, value_name = "DIR")]
+    pub registry: Option<PathBuf>,
+    /// Receives the last revision of every alert, ordered by alert_id, withdrawn ones too
+    #[arg(long, value_name = "FILE")]
+    pub alerts: Option<PathBuf>,
+    /// Receives every revision as it came
+    #[arg(long, value_name = "FILE")]
+    pub revisions: Option<PathBuf>,
+    /// Receives the records that cannot be read, with their position and the reason
+    #[arg(long, value_name = "FILE")]
+    pub dead_letters: Option<PathBuf>,
+    /// Prints the counts as one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// How long records are kept by event time: whole days as in 400d, or unlimited
+    #[arg(long, value_name = "DURATION", default_value = "unlimited")]
+    pub retention: crate::config::value::Retention,
+    /// Worker threads; 0: one for each core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+    /// Parts that the state is split into; 0: a number that suits the threads
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub shards: usize,
+}
+
+/// `fundwatch simulate`
+#[derive(Debug, Args)]
+#[command(after_help = "Writes records.jsonl, truth.jsonl (what was planted: rule_id, evidence ids) and the registry. \
+    The same seed gives the same bytes.\n\n\
+    Examples:\n  \
+    fundwatch simulate --out city\n  \
+    fundwatch simulate --out city --persons 100000 --days 90 --seed 7\n  \
+    fundwatch backtest --input city/records.jsonl --registry city/registry")]
+pub struct SimulateArgs {
+    /// Folder to write to; made where it is missing
+    #[arg(long, value_name = "PATH")]
+    pub out: PathBuf,
+    /// Insured persons
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub persons: u32,
+    /// Days in which things happen
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub days: u32,
+    /// Everything follows from it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `fundwatch config`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    fundwatch config default > fundwatch.toml\n  \
+    fundwatch config check --config fundwatch.toml\n  \
+    FUNDWATCH__SOURCE__KIND=kafka fundwatch config show")]
+pub struct ConfigArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// What can be done with the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Loads the configuration as `run` does, without connecting to anything, and says what is wrong
+    #[command(after_help = "Example:\n  fundwatch config check --config fundwatch.toml")]
+    Check(RunArgs),
+    /// Prints the configuration in force, secrets masked
+    #[command(after_help = "Example:\n  fundwatch config show --config fundwatch.toml")]
+    Show(RunArgs),
+    /// Prints the documented defaults
+    #[command(after_help = "Example:\n  fundwatch config default > fundwatch.toml")]
+    Default,
+}

@@ -1,0 +1,256 @@
+//! `fundwatch backtest`: the same engine over files, to their end.
+
+use super::Outcome;
+use crate::alert::{Alert, AlertStatus, yuan};
+use crate::cli::BacktestArgs;
+use crate::config::{self, Config};
+use crate::engine::Engine;
+use crate::pipeline::setup::load_engine;
+use crate::rules::rule::{RuleSet, Status};
+use crate::sink::dead_letter::DeadLetterFile;
+use crate::source::file::{FileSource, Progress};
+use crate::source::{self, Event, Limits, Received};
+use anyhow::{Context as _, Result};
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Batches that reading may be ahead: enough that neither side waits for the other.
+const AHEAD: usize = 3;
+
+/// Carries the command out.
+///
+/// # Errors
+/// A file cannot be read or written. Wrong rules are no error but [`Outcome::Wrong`].
+pub fn run(args: BacktestArgs) -> Result<Outcome> {
+    let started = Instant::now();
+    let settings = config::Engine {
+        threads: args.threads,
+        shards: args.shards,
+        retention: args.retention,
+        ..Config::default().engine
+    };
+    let mut engine = match load_engine(args.rules.clone(), args.registry.as_deref(), &settings) {
+        Ok(loaded) => loaded.engine,
+        Err(mistakes) => {
+            eprintln!("{}", mistakes.render(std::io::stderr().is_terminal()));
+            return Ok(Outcome::Wrong);
+        }
+    };
+    let mut outputs = Outputs::create(&args)?;
+    read_all(args.input, &mut engine, &mut outputs)?;
+    outputs.finish(&engine)?;
+    let report = Report::of(&engine);
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        serde_json::to_writer(&mut out, &report).context("failed to write the counts")?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{}", table(&engine))?;
+        eprintln!(
+            "{} records in {:.1} s: {} processed, {} re-delivered, {} dead-lettered",
+            report.records_in,
+            started.elapsed().as_secs_f64(),
+            report.processed,
+            report.redelivered,
+            report.dead_lettered
+        );
+    }
+    Ok(Outcome::Done)
+}
+
+fn read_all(paths: Vec<PathBuf>, engine: &mut Engine, outputs: &mut Outputs) -> Result<()> {
+    let files = FileSource::new(paths, Limits::bulk());
+    let progress = files.progress();
+    let running = source::start(Box::new(files), AHEAD)?;
+    let bar = Bar::new(progress);
+    loop {
+        match running.inlet.receive(Duration::from_millis(200)) {
+            Received::Event(Event::Batch(delivery)) => {
+                let outcome = engine.process(&delivery.batch);
+                outputs.revisions(&outcome.alerts)?;
+                if let Some(letters) = &mut outputs.dead_letters {
+                    letters.write(&delivery.batch, &outcome.bad)?;
+                }
+                running.inlet.recycle(delivery.batch);
+                bar.update(engine);
+            }
+            Received::Event(Event::WarmUpBegins | Event::WarmUpEnds) | Received::Nothing => {}
+            Received::End => break,
+        }
+    }
+    bar.clear();
+    running.join().context("not all records could be read")
+}
+
+/// The files that are asked for.
+struct Outputs {
+    alerts: Option<JsonFile>,
+    revisions: Option<JsonFile>,
+    dead_letters: Option<DeadLetterFile>,
+}
+
+impl Outputs {
+    /// Begins them all, so that a wrong path is found before hours of work.
+    fn create(args: &BacktestArgs) -> Result<Self> {
+        let create = |path: &Option<PathBuf>| path.as_deref().map(JsonFile::create).transpose();
+        Ok(Self {
+            alerts: create(&args.alerts)?,
+            revisions: create(&args.revisions)?,
+            dead_letters: args.dead_letters.as_deref().map(DeadLetterFile::create).transpose()?,
+        })
+    }
+
+    fn revisions(&mut self, alerts: &[Alert]) -> Result<()> {
+        match &mut self.revisions {
+            Some(file) => sent(alerts.iter()).try_for_each(|alert| file.write(alert)),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(self, engine: &Engine) -> Result<()> {
+        if let Some(mut file) = self.alerts {
+            sent(engine.alerts().into_iter()).try_for_each(|alert| file.write(alert))?;
+            file.finish()?;
+        }
+        self.revisions.map_or(Ok(()), JsonFile::finish)
+    }
+}
+
+/// Without what rules in shadow found, which is counted and not sent.
+fn sent<'a>(alerts: impl Iterator<Item = &'a Alert>) -> impl Iterator<Item = &'a Alert> {
+    alerts.filter(|alert| !alert.shadow)
+}
+
+/// JSON Lines.
+struct JsonFile {
+    path: PathBuf,
+    out: BufWriter<File>,
+}
+
+impl JsonFile {
+    fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path).with_context(|| format!("failed to create {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), out: BufWriter::with_capacity(1 << 20, file) })
+    }
+
+    fn write(&mut self, alert: &Alert) -> Result<()> {
+        let fail = || format!("failed to write {}", self.path.display());
+        serde_json::to_writer(&mut self.out, alert).with_context(fail)?;
+        self.out.write_all(b"\n").with_context(fail)
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.out.flush().with_context(|| format!("failed to write {}", self.path.display()))
+    }
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    records_in: u64,
+    processed: u64,
+    redelivered: u64,
+    dead_lettered: u64,
+    revisions: u64,
+    /// Open alerts by id of the rule, 0 too; without rules in shadow.
+    alerts: BTreeMap<String, u64>,
+}
+
+impl Report {
+    fn of(engine: &Engine) -> Self {
+        let totals = engine.totals();
+        let mut alerts: BTreeMap<String, u64> =
+            live_rules(engine.rules()).map(|(id, _, _)| (id.to_owned(), 0)).collect();
+        for alert in sent(engine.alerts().into_iter()).filter(|alert| alert.status == AlertStatus::Open) {
+            *alerts.entry(alert.finding.rule_id.to_string()).or_default() += 1;
+        }
+        Self {
+            records_in: totals.records_in,
+            processed: totals.processed,
+            redelivered: totals.redelivered,
+            dead_lettered: totals.dead_lettered,
+            revisions: totals.revisions,
+            alerts,
+        }
+    }
+}
+
+fn live_rules(rules: &RuleSet) -> impl Iterator<Item = (&str, &str, &str)> {
+    let live = rules.rules.iter().filter(|rule| rule.status == Status::Live);
+    live.map(|rule| (rule.id.as_str(), rule.name.zh.as_str(), rule.name.en.as_str()))
+}
+
+/// A row for each rule that is sent.
+fn table(engine: &Engine) -> Table {
+    #[derive(Default)]
+    struct Row {
+        open: u64,
+        withdrawn: u64,
+        amount: i64,
+    }
+    let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
+    let alerts = engine.alerts();
+    for alert in sent(alerts.iter().copied()) {
+        let row = rows.entry(&alert.finding.rule_id).or_default();
+        match alert.status {
+            AlertStatus::Open => {
+                row.open += 1;
+                row.amount += alert.finding.amount_at_issue.unwrap_or(0);
+            }
+            AlertStatus::Withdrawn => row.withdrawn += 1,
+        }
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["rule", "规则", "name", "open", "withdrawn", "amount at issue"]);
+    let mut total = Row::default();
+    for (id, zh, en) in live_rules(engine.rules()) {
+        let Row { open, withdrawn, amount } = rows.remove(id).unwrap_or_default();
+        table.add_row([id, zh, en, &open.to_string(), &withdrawn.to_string(), &yuan(amount)]);
+        total.open += open;
+        total.withdrawn += withdrawn;
+        total.amount += amount;
+    }
+    table.add_row(["", "", "all", &total.open.to_string(), &total.withdrawn.to_string(), &yuan(total.amount)]);
+    for number in 3..6 {
+        if let Some(column) = table.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// The progress bar: only where someone looks at it.
+struct Bar {
+    bar: ProgressBar,
+    progress: Progress,
+}
+
+impl Bar {
+    fn new(progress: Progress) -> Self {
+        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        let style = "{bar:30} {percent}% of {total_bytes}, {bytes_per_sec}, {msg}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        Self { bar, progress }
+    }
+
+    fn update(&self, engine: &Engine) {
+        if !self.bar.is_hidden() {
+            self.bar.set_length(self.progress.total());
+            self.bar.set_position(self.progress.passed());
+            self.bar.set_message(format!("{} records", engine.totals().records_in));
+        }
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}

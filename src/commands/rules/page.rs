@@ -1,0 +1,164 @@
+//! A rule as a page that a hearing can read.
+
+use crate::rules::rule::{Amount, Bilingual, Conclusion, Severity, SeverityBands, Status};
+use crate::rules::{Library, RuleFile, severity};
+use comfy_table::{Table, presets};
+use std::fmt::Write;
+
+/// A conclusion in Chinese and English.
+pub fn result(result: Conclusion) -> (&'static str, &'static str) {
+    match result {
+        Conclusion::Violation => ("违规", "violation"),
+        Conclusion::Suspicious => ("可疑", "suspicious"),
+        Conclusion::Clue => ("线索", "clue"),
+        Conclusion::Technical => ("数据质量", "technical"),
+    }
+}
+
+/// A status in Chinese and English.
+pub fn status(status: Status) -> (&'static str, &'static str) {
+    match status {
+        Status::Draft => ("草拟", "draft"),
+        Status::Shadow => ("试运行", "shadow"),
+        Status::Live => ("启用", "live"),
+        Status::Retired => ("停用", "retired"),
+    }
+}
+
+/// All severities that a rule can give, mildest first.
+pub fn severities(bands: &SeverityBands) -> String {
+    let mut all: Vec<Severity> = bands.bands.iter().map(|band| band.severity).chain([bands.otherwise]).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into_iter().map(Severity::word).collect::<Vec<_>>().join(", ")
+}
+
+fn severity_zh(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Low => "低风险",
+        Severity::Medium => "中风险",
+        Severity::High => "高风险",
+        Severity::Critical => "严重",
+    }
+}
+
+fn amount(amount: Amount) -> (&'static str, &'static str) {
+    match amount {
+        Amount::None => ("不计算", "none"),
+        Amount::FundOfViolating => {
+            ("违规结算的基金支付总额之和", "the sum of fund_pay_sumamt of the violating settlements")
+        }
+        Amount::InscpOfViolating => {
+            ("违规明细纳入基金范围的金额之和", "the sum of the violating details' amounts in the fund's scope")
+        }
+        Amount::Excess => (
+            "纳入基金范围的金额×超出数量÷总数量，四舍五入到分",
+            "amount in the fund's scope × units above what is allowed ÷ all units, rounded half up to the fen",
+        ),
+        Amount::FundOfVisit => ("该次就诊各笔结算的基金支付总额之和", "the sum of fund_pay_sumamt of the visit's settlements"),
+    }
+}
+
+/// The page.
+pub fn write(library: &Library, file: &RuleFile) -> String {
+    let rule = &file.rule;
+    let mut page = String::new();
+    let title = format!("{}  {} / {}", rule.id, rule.name.zh, rule.name.en);
+    line(&mut page, &title);
+    line(&mut page, &"=".repeat(72));
+    let (result, status) = (result(rule.result), status(rule.status));
+    line(&mut page, &format!("版本 version   {}", rule.version));
+    line(&mut page, &format!("状态 status    {} {}", status.0, status.1));
+    line(&mut page, &format!("结论 result    {} {}", result.0, result.1));
+    line(&mut page, &format!("文件 file      {}", library.folder.path_of(&file.path)));
+
+    heading(&mut page, "规则定义", "Definition");
+    both(&mut page, &file.definition);
+
+    heading(&mut page, "参数", "Parameters");
+    if file.parameters.is_empty() {
+        line(&mut page, "  无 / none");
+    } else {
+        line(&mut page, &parameters(file));
+    }
+
+    heading(&mut page, "判定方法", "Detection");
+    line(&mut page, &format!("  {}", rule.detection.word()));
+    for filter in &file.filters {
+        line(&mut page, &format!("  {}: {}", filter.key, filter.sql));
+    }
+    line(&mut page, &format!("  数据 reads: {}", file.reads.join(", ")));
+    line(&mut page, &format!("  同一线索 identity: {}", rule.identity.join(", ")));
+
+    heading(&mut page, "风险等级", "Severity");
+    for band in &rule.severity.bands {
+        let words = severity::in_words(band, &rule.detection);
+        line(&mut page, &format!("  {} {}: {words}", severity_zh(band.severity), band.severity.word()));
+    }
+    let otherwise = rule.severity.otherwise;
+    let rest = if rule.severity.bands.is_empty() { "" } else { ": 其他 otherwise" };
+    line(&mut page, &format!("  {} {}{rest}", severity_zh(otherwise), otherwise.word()));
+
+    heading(&mut page, "涉及金额", "Amount at issue");
+    let amount = amount(rule.amount);
+    line(&mut page, &format!("  {}\n  {}", amount.0, amount.1));
+
+    list(&mut page, "不适用情形", "Exemptions", &file.exemptions);
+    list(&mut page, "易误判情形", "Known false positives", &file.false_positives);
+
+    heading(&mut page, "法律依据", "Legal basis");
+    for key in &rule.legal_basis {
+        line(&mut page, &format!("  [{key}]"));
+        if let Some(text) = library.knowledge.laws.get(key) {
+            both(&mut page, text);
+        }
+    }
+    list(&mut page, "核查要点", "What to ask for", &file.ask_for);
+
+    heading(&mut page, "线索表述", "Message");
+    both(&mut page, &rule.message);
+    line(&mut page, "");
+    line(&mut page, &format!("测试 tests: {}", file.examples.len()));
+    page
+}
+
+fn parameters(file: &RuleFile) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["参数 name", "取值 value", "单位 unit", "含义", "meaning"]);
+    for parameter in &file.parameters {
+        table.add_row([
+            parameter.name.clone(),
+            parameter.shown(),
+            format!("{} {}", parameter.unit.chinese(), parameter.unit.word()),
+            parameter.meaning.zh.clone(),
+            parameter.meaning.en.clone(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn heading(page: &mut String, zh: &str, en: &str) {
+    line(page, "");
+    line(page, &format!("{zh} / {en}"));
+    line(page, &"-".repeat(72));
+}
+
+fn list(page: &mut String, zh: &str, en: &str, items: &[Bilingual]) {
+    heading(page, zh, en);
+    if items.is_empty() {
+        line(page, "  无 / none");
+    }
+    for (number, item) in items.iter().enumerate() {
+        line(page, &format!("  {}. {}\n     {}", number + 1, item.zh, item.en));
+    }
+}
+
+fn both(page: &mut String, text: &Bilingual) {
+    line(page, &format!("  {}\n  {}", text.zh, text.en));
+}
+
+fn line(page: &mut String, text: &str) {
+    // Writing into a text cannot fail.
+    let _ = writeln!(page, "{text}");
+}

@@ -1,0 +1,45 @@
+//! `fundwatch run`: the live pipeline.
+
+use super::Outcome;
+use crate::cli::RunArgs;
+use crate::pipeline::setup;
+use crate::pipeline::shutdown::{Shutdown, end_on_panic};
+use crate::{clock, config};
+use anyhow::{Context as _, Result};
+use std::io::IsTerminal;
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+/// Carries the command out.
+///
+/// # Errors
+/// The configuration is wrong, something cannot be had, or the pipeline has failed.
+pub fn run(args: &RunArgs) -> Result<Outcome> {
+    let config = config::load::load(args.config.as_deref()).context("the configuration cannot be used")?;
+    log_to_stderr(&config.log.filter)?;
+    clock::set_zone(&config.engine.time_zone)?;
+    end_on_panic();
+    let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
+    let ready = setup::pipeline(&config, shutdown)?;
+    if let Some(server) = &ready.server {
+        info!("status page: http://{}/", server.address());
+    }
+    let ended = ready.pipeline.run()?;
+    info!(?ended, "goodbye");
+    if let Some(server) = ready.server {
+        server.stop();
+    }
+    Ok(Outcome::Done)
+}
+
+fn log_to_stderr(filter: &str) -> Result<()> {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
+    let levels = EnvFilter::try_new(&filter).with_context(|| format!("`log.filter` \"{filter}\" cannot be read"))?;
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .with_env_filter(levels)
+        .init();
+    Ok(())
+}

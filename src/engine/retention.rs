@@ -1,0 +1,130 @@
+//! Retention: what is older than so many days of event time is dropped, a day at a time. Alerts that rest on
+//! it stand as they are.
+
+use super::{Engine, Options};
+use crate::detect::World;
+use crate::live::checks::Checks;
+use crate::live::settlements::Settlements;
+use crate::live::visits::Visits;
+use crate::record::decode::Window;
+use crate::record::marks::Marks;
+use crate::record::{Day, Time};
+
+/// The time that records have reached, and what follows from it.
+pub(super) struct Retention {
+    days: Option<i32>,
+    future_skew: Option<i64>,
+    reached: Time,
+    /// What is before this day is gone.
+    horizon: Day,
+    /// The horizon when ids were last swept.
+    swept: Day,
+}
+
+impl Retention {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            days: options.retention_days.map(|days| i32::try_from(days).unwrap_or(i32::MAX)),
+            future_skew: options.future_skew,
+            reached: Time::ABSENT,
+            horizon: Day::ABSENT,
+            swept: Day::ABSENT,
+        }
+    }
+
+    /// The times of records that are taken now.
+    pub(super) fn window(&self) -> Window {
+        Window {
+            from: self.horizon.get().map_or(Window::ALL.from, Day::start),
+            until: self.future_skew.map_or(Window::ALL.until, |skew| Time(crate::clock::now().0 + skew)),
+        }
+    }
+
+    /// Takes note of the latest record of a batch.
+    pub(super) fn advance(&mut self, latest: Option<Time>) {
+        self.reached = self.reached.max(latest.unwrap_or(Time::ABSENT));
+    }
+
+    /// The latest time of a record; the earliest time there is before the first.
+    pub(super) fn reached(&self) -> Time {
+        self.reached.get().unwrap_or(Day::ABSENT.start())
+    }
+
+    /// The new horizon, where it has moved.
+    fn move_on(&mut self) -> Option<Day> {
+        let horizon = Day(self.reached.get()?.day().0.saturating_sub(self.days?));
+        (horizon > self.horizon).then(|| {
+            self.horizon = horizon;
+            horizon
+        })
+    }
+
+    /// Whether enough has gone by to look for ids that nobody holds: about a thirtieth of what is retained, so
+    /// that dead ids take no more room than that.
+    fn must_sweep(&mut self) -> bool {
+        let due = self.swept == Day::ABSENT || self.horizon.0 - self.swept.0 >= 1 + self.days.unwrap_or(0) / 32;
+        if due {
+            self.swept = self.horizon;
+        }
+        due
+    }
+}
+
+impl Engine {
+    /// Drops what has fallen behind the horizon.
+    pub(super) fn retain(&mut self) {
+        let Some(horizon) = self.time.move_on() else {
+            return;
+        };
+        let ids = self.ids.clone();
+        let mut any = false;
+        for number in 0..ids.shards() {
+            let settlements = Settlements { shards: &self.settlements, ids: &ids };
+            let checks = Checks { shards: &self.checks, ids: &ids };
+            let gone = self.visits[number].expire(horizon, settlements, checks);
+            any |= !gone.settlements.is_empty() || !gone.checks.is_empty();
+            for id in gone.settlements {
+                self.settlements[ids.settlements.shard_of(id.0)].forget(id, &ids);
+            }
+            for check in gone.checks {
+                self.checks[ids.checks.shard_of(check.0)].forget(check, &ids);
+            }
+            self.inventory[number].forget_before(horizon.start());
+        }
+        if !any {
+            return;
+        }
+        let world = World {
+            plan: &self.plan,
+            settlements: Settlements { shards: &self.settlements, ids: &ids },
+            visits: Visits { shards: &self.visits, ids: &ids },
+            ids: &ids,
+        };
+        for shard in &mut self.timelines {
+            shard.forget_before(horizon, &world);
+        }
+        if self.time.must_sweep() {
+            self.sweep();
+        }
+    }
+
+    /// Forgets the ids that nobody holds.
+    fn sweep(&mut self) {
+        let mut marks = Marks::default();
+        marks.codes.mark(self.ids.one().0);
+        marks.codes.mark(self.ids.zero().0);
+        self.plan.mark(&mut marks);
+        self.settlements.iter().for_each(|shard| shard.mark(&mut marks));
+        self.checks.iter().for_each(|shard| shard.mark(&mut marks));
+        self.inventory.iter().for_each(|shard| shard.mark(&mut marks));
+        self.timelines.iter().for_each(|shard| shard.mark(&mut marks));
+        for (number, shard) in self.visits.iter().enumerate() {
+            shard.mark(&mut marks, &self.ids, number);
+        }
+        marks.sweep(&self.ids);
+        // Verdicts are remembered by ids, which may stand for other texts now.
+        self.plan.settlement_filters.forget();
+        self.plan.detail_filters.forget();
+        self.plan.stay_filters.forget();
+    }
+}

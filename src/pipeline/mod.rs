@@ -1,0 +1,286 @@
+//! The live pipeline: batches from a source through the engine to the sinks, until the source ends or someone stops
+//! it.
+//!
+//! One thread, the one that calls [`Pipeline::run`], owns the engine and the order of effects. What a batch leads to
+//! leaves under a *sequence number*; a batch is done when every required sink and the dead letters have acknowledged
+//! its number, and only then does the source learn of it. So whatever dies, nothing that came in is forgotten before
+//! what came of it is safe, and some of it may come twice.
+//!
+//! Invariants:
+//! - sequence numbers rise by one with every send, whatever the cause (a batch, other rules, the end of a warm-up);
+//! - during a warm-up nothing is done, and dead letters that a former run sent are not sent again;
+//! - rules are replaced between batches, never within one.
+
+use crate::alert::{Alert, AlertId};
+use crate::engine::Engine;
+use crate::metrics::BatchReport;
+use crate::record::decode::Bad;
+use crate::rules::Watch;
+use crate::sink::store::Store;
+use crate::sink::{DeadLetter, Fanout};
+use crate::source::{Delivery, Event, Received, Running};
+use anyhow::{Context as _, bail};
+use publish::Publisher;
+use shutdown::Shutdown;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+
+pub mod publish;
+pub mod setup;
+pub mod shutdown;
+
+/// How long the loop waits for a batch before it looks around.
+const TICK: Duration = Duration::from_millis(20);
+/// How often totals are published while nothing comes.
+const PUBLISH: Duration = Duration::from_millis(250);
+/// How long a source may take to come back once everything it sent is done.
+const SOURCE_GRACE: Duration = Duration::from_secs(5);
+
+/// Where what comes out goes.
+pub struct Outputs {
+    /// Alerts.
+    pub alerts: Fanout<Alert>,
+    /// Records that cannot be read.
+    pub dead_letters: Fanout<DeadLetter>,
+    /// What a former run has left; `None`: nothing.
+    pub store: Option<Store>,
+}
+
+/// A pipeline that is set up; see [`setup`].
+pub struct Pipeline {
+    engine: Engine,
+    source: Running,
+    outputs: Outputs,
+    publisher: Publisher,
+    rules: Option<RuleReload>,
+    shutdown: Shutdown,
+    shutdown_timeout: Duration,
+    /// The last sequence number.
+    sequence: u64,
+    /// Deliveries that are not done, with the sequence number they wait for.
+    waiting: VecDeque<(u64, u64)>,
+    warm_up: Option<WarmUp>,
+}
+
+/// Rules that are looked at for changes.
+pub struct RuleReload {
+    /// Knows what is in use.
+    pub watch: Watch,
+    /// Time between looks.
+    pub interval: Duration,
+    /// When the next look is due.
+    pub next: Instant,
+}
+
+/// A warm-up under way.
+struct WarmUp {
+    since: Instant,
+    records: u64,
+    /// Alerts whose last revision some required sink may not have.
+    undelivered: Vec<AlertId>,
+}
+
+/// How a run came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The source has no more.
+    AtEnd,
+    /// Someone asked for it.
+    Stopped,
+}
+
+impl Pipeline {
+    /// Runs until the source ends or a stop is asked for, and lets the sinks finish.
+    ///
+    /// # Errors
+    /// A required sink or the source has failed for good. What was acknowledged by then stays so.
+    pub fn run(mut self) -> anyhow::Result<Ended> {
+        let looped = self.turn_until_end();
+        if let Err(error) = &looped {
+            self.publisher.failed(&format!("{error:#}"));
+        }
+        let closed = self.close(looped.is_ok());
+        let ended = looped?;
+        closed?;
+        Ok(ended)
+    }
+
+    fn turn_until_end(&mut self) -> anyhow::Result<Ended> {
+        let mut stop_by: Option<Instant> = None;
+        let mut next_publish = Instant::now();
+        loop {
+            if stop_by.is_none() && self.shutdown.requested() {
+                info!("stopping: finishes what was read, then goes");
+                self.source.inlet.stop();
+                stop_by = Some(Instant::now() + self.shutdown_timeout + SOURCE_GRACE);
+            }
+            match self.source.inlet.receive(TICK) {
+                Received::Event(Event::Batch(delivery)) => self.batch(delivery)?,
+                Received::Event(Event::WarmUpBegins) => self.begin_warm_up()?,
+                Received::Event(Event::WarmUpEnds) => self.end_warm_up()?,
+                Received::Nothing => {}
+                Received::End => return Ok(if stop_by.is_some() { Ended::Stopped } else { Ended::AtEnd }),
+            }
+            self.acknowledge();
+            for failure in [self.outputs.alerts.failure(), self.outputs.dead_letters.failure()].into_iter().flatten() {
+                return Err(failure).context("the pipeline cannot go on");
+            }
+            let now = Instant::now();
+            self.reload_rules(now)?;
+            if now >= next_publish {
+                next_publish = now + PUBLISH;
+                self.publish();
+            }
+            if stop_by.is_some_and(|deadline| now >= deadline) {
+                warn!("the source does not come back and is left behind");
+                return Ok(Ended::Stopped);
+            }
+        }
+    }
+
+    fn batch(&mut self, delivery: Delivery) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let before = self.engine.totals();
+        let outcome = self.engine.process(&delivery.batch);
+        let mut report = BatchReport::between(&before, &self.engine.totals(), &outcome.bad);
+        report.time = started.elapsed();
+        let new: Vec<Bad> = outcome.bad.into_iter().filter(|bad| !is_settled(&delivery, bad)).collect();
+        let letters = DeadLetter::of_batch(&delivery.batch, &new);
+        if let Some(warm_up) = &mut self.warm_up {
+            warm_up.records += delivery.batch.messages.len() as u64;
+        }
+        self.send(outcome.alerts, letters)?;
+        self.waiting.push_back((self.sequence, delivery.number));
+        report.latency = delivery.arrived.elapsed();
+        self.publisher.batch(&report);
+        self.source.inlet.recycle(delivery.batch);
+        Ok(())
+    }
+
+    /// Hands alerts and dead letters to all sinks, under the next sequence number.
+    fn send(&mut self, alerts: Vec<Alert>, letters: Vec<DeadLetter>) -> anyhow::Result<()> {
+        self.sequence += 1;
+        self.publisher.alerts(&alerts);
+        let letters: Arc<[DeadLetter]> = letters.into();
+        let alerts: Arc<[Alert]> = alerts.into();
+        self.outputs.dead_letters.send(self.sequence, &letters).context("failed to hand over dead letters")?;
+        self.outputs.alerts.send(self.sequence, &alerts).context("failed to hand over alerts")
+    }
+
+    /// Tells the source what is done.
+    fn acknowledge(&mut self) {
+        if self.warm_up.is_some() || self.waiting.is_empty() {
+            return;
+        }
+        let acknowledged = self.outputs.alerts.acknowledged().min(self.outputs.dead_letters.acknowledged());
+        let mut done = None;
+        while let Some((_, delivery)) = self.waiting.pop_front_if(|(sequence, _)| *sequence <= acknowledged) {
+            done = Some(delivery);
+        }
+        if let Some(delivery) = done {
+            self.source.inlet.set_done(delivery);
+        }
+    }
+
+    /// Reads what a former run has left, so that only the difference is sent afterwards.
+    fn begin_warm_up(&mut self) -> anyhow::Result<()> {
+        // What this run has sent belongs to what is known.
+        while !self.outputs.alerts.wait_for(self.sequence, TICK) {
+            if let Some(failure) = self.outputs.alerts.failure() {
+                return Err(failure).context("the pipeline cannot go on");
+            }
+            if self.shutdown.requested() {
+                bail!("stopped before the sinks had everything");
+            }
+        }
+        let mut known = Vec::new();
+        let mut undelivered = Vec::new();
+        if let Some(store) = &self.outputs.store {
+            store
+                .known(|alert| {
+                    if !alert.delivered {
+                        undelivered.push(alert.alert.alert_id);
+                    }
+                    known.push(alert.alert);
+                })
+                .context("failed to read the alerts of the run before")?;
+        }
+        info!(alerts = known.len(), "rebuilds the state; compares with the alerts that are known");
+        self.engine.begin_warm_up(known);
+        self.warm_up = Some(WarmUp { since: Instant::now(), records: 0, undelivered });
+        self.publisher.not_ready("the state is being rebuilt from earlier records");
+        Ok(())
+    }
+
+    fn end_warm_up(&mut self) -> anyhow::Result<()> {
+        let Some(warm_up) = self.warm_up.take() else {
+            return Ok(());
+        };
+        let mut alerts = self.engine.end_warm_up();
+        let all = self.engine.alerts();
+        self.publisher.restart_tally(&all);
+        // What was stored and not delivered is sent again, unless a newer revision goes out anyway.
+        for alert_id in warm_up.undelivered {
+            let changed = alerts.iter().any(|alert| alert.alert_id == alert_id);
+            if let (false, Ok(at)) = (changed, all.binary_search_by_key(&alert_id, |alert| alert.alert_id)) {
+                alerts.push(all[at].clone());
+            }
+        }
+        drop(all);
+        info!(records = warm_up.records, seconds = warm_up.since.elapsed().as_secs_f64(), alerts = alerts.len(), "the state is rebuilt");
+        self.send(alerts, Vec::new())
+    }
+
+    fn reload_rules(&mut self, now: Instant) -> anyhow::Result<()> {
+        let Some(reload) = self.rules.as_mut().filter(|reload| now >= reload.next) else {
+            return Ok(());
+        };
+        reload.next = now + reload.interval;
+        match reload.watch.poll(self.engine.ids()) {
+            None => Ok(()),
+            Some(Ok(rules)) => {
+                let alerts = self.engine.replace_rules(Arc::new(rules));
+                info!(alerts = alerts.len(), rules = self.engine.rules().rules.len(), "other rules are in force");
+                self.publisher.rules(self.engine.rules());
+                self.send(alerts, Vec::new())
+            }
+            Some(Err(mistakes)) => {
+                warn!("the rules on disk are not taken, the old ones stay in force:\n{}", mistakes.render(false));
+                self.publisher.rules_refused(mistakes.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let sinks = [self.outputs.alerts.status(), self.outputs.dead_letters.status()].concat();
+        self.publisher.publish(&self.engine, &self.source.inlet, sinks, self.warm_up.is_some());
+    }
+
+    /// Lets the sinks finish, and the source if it may still want something.
+    fn close(&mut self, in_order: bool) -> anyhow::Result<()> {
+        let deadline = Instant::now() + if in_order { self.shutdown_timeout } else { Duration::ZERO };
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let mut undelivered = self.outputs.alerts.close(left());
+        undelivered.extend(self.outputs.dead_letters.close(left()));
+        self.publish();
+        self.publisher.ended();
+        let failure = [self.outputs.alerts.failure(), self.outputs.dead_letters.failure()].into_iter().flatten().next();
+        for left in &undelivered {
+            warn!(sink = left.sink, items = left.items, "not everything was delivered; it comes again after a restart");
+        }
+        match failure {
+            Some(failure) if in_order => Err(failure).context("not everything was delivered"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a former run has already sent this dead letter.
+fn is_settled(delivery: &Delivery, bad: &Bad) -> bool {
+    let message = delivery.batch.messages.get(bad.line as usize);
+    let before = message.and_then(|message| delivery.settled_before.get(message.origin as usize));
+    before.zip(message).is_some_and(|(before, message)| message.position < *before)
+}

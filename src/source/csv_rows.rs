@@ -1,0 +1,134 @@
+//! CSV: a header with the names of the fields, and a record a row.
+
+use super::json_row::text;
+use super::lines::Ended;
+use super::{Filling, Outlet};
+use crate::record::Origin;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+/// What spreadsheets put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads rows to the end and sends batches as they fill; what is left stays in `filling`. A position is the line a
+/// row begins on. A row with more or fewer cells than the header is handed on as a JSON array, which the decoder
+/// refuses: nobody knows which cell is missing.
+///
+/// # Errors
+/// The reader's.
+pub fn feed(
+    reader: impl Read, origin: &Arc<Origin>, filling: &mut Filling, outlet: &Outlet,
+) -> io::Result<Ended> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(super::lines::BUFFER).from_reader(reader);
+    let names: Vec<Vec<u8>> = reader
+        .byte_headers()
+        .map_err(io_error)?
+        .iter()
+        .map(|name| name.strip_prefix(BYTE_ORDER_MARK).unwrap_or(name).trim_ascii().to_vec())
+        .collect();
+    let mut row = csv::ByteRecord::new();
+    let mut json = Vec::new();
+    while reader.read_byte_record(&mut row).map_err(io_error)? {
+        json.clear();
+        if row.len() == names.len() {
+            object(&names, &row, &mut json);
+        } else {
+            array(&row, &mut json);
+        }
+        let line = row.position().map_or(0, csv::Position::line);
+        filling.push(&json, origin, line);
+        if filling.is_full() && outlet.flush(filling).is_err() {
+            return Ok(Ended::Stopped);
+        }
+    }
+    Ok(Ended::AtEnd)
+}
+
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::new(io::ErrorKind::InvalidData, format!("{other:?}")),
+    }
+}
+
+/// Cells are texts, which the decoder takes for numbers and codes alike; flags and embedded details have JSON of
+/// their own. An empty cell is an absent field.
+fn object(names: &[Vec<u8>], row: &csv::ByteRecord, json: &mut Vec<u8>) {
+    json.push(b'{');
+    for (name, cell) in names.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
+        // A name that is not UTF-8 names no field; its cell is passed on with it, and the record refused.
+        if json.last() != Some(&b'{') {
+            json.push(b',');
+        }
+        text(name, json);
+        json.push(b':');
+        match (name.as_slice(), cell) {
+            (b"passed" | b"approved_leave", b"true" | b"false") => json.extend_from_slice(cell),
+            (b"fee_details", _) if is_json_array(cell) => json.extend_from_slice(cell),
+            _ => text(cell, json),
+        }
+    }
+    json.push(b'}');
+}
+
+fn is_json_array(cell: &[u8]) -> bool {
+    cell.trim_ascii_start().starts_with(b"[") && serde_json::from_slice::<serde::de::IgnoredAny>(cell).is_ok()
+}
+
+fn array(row: &csv::ByteRecord, json: &mut Vec<u8>) {
+    json.push(b'[');
+    for (number, cell) in row.iter().enumerate() {
+        if number > 0 {
+            json.push(b',');
+        }
+        text(cell, json);
+    }
+    json.push(b']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Limits;
+    use super::super::channel::{Event, Received, channel};
+    use super::*;
+    use std::time::Duration;
+
+    fn rows(text: &[u8]) -> Vec<(String, String)> {
+        let (outlet, inlet) = channel(9);
+        let origin = Arc::new(Origin { name: "f.csv".to_owned(), separator: ':', default_type: None });
+        let mut filling = Filling::new(Limits::bulk());
+        feed(text, &origin, &mut filling, &outlet).expect("memory");
+        outlet.flush(&mut filling).expect("room");
+        drop(outlet);
+        let Received::Event(Event::Batch(delivery)) = inlet.receive(Duration::ZERO) else { return Vec::new() };
+        let batch = &delivery.batch;
+        let row = |message| (batch.position(message), String::from_utf8_lossy(batch.payload(message)).into_owned());
+        batch.messages.iter().map(row).collect()
+    }
+
+    #[test]
+    fn rows_become_objects() {
+        let text = "\u{feff}type,setl_id, passed ,medfee_sumamt,fee_details\r\n\
+                    settlement,S1,,12.50,\"[{\"\"cnt\"\":1}]\"\n\
+                    presence,\"a\nb\",true,,\n\
+                    \n\
+                    presence,c,maybe,,x\n";
+        let expected = [
+            ("f.csv:2", r#"{"type":"settlement","setl_id":"S1","medfee_sumamt":"12.50","fee_details":[{"cnt":1}]}"#),
+            ("f.csv:3", r#"{"type":"presence","setl_id":"a\nb","passed":true}"#),
+            ("f.csv:6", r#"{"type":"presence","setl_id":"c","passed":"maybe","fee_details":"x"}"#),
+        ];
+        let rows = rows(text.as_bytes());
+        let rows: Vec<(&str, &str)> = rows.iter().map(|(position, json)| (position.as_str(), json.as_str())).collect();
+        assert_eq!(rows, expected);
+    }
+
+    #[test]
+    fn rows_of_another_width_are_no_objects() {
+        let rows = rows(b"a,b\n1\n1,2,3\n1,2\n");
+        let json: Vec<&str> = rows.iter().map(|(_, json)| json.as_str()).collect();
+        assert_eq!(json, [r#"["1"]"#, r#"["1","2","3"]"#, r#"{"a":"1","b":"2"}"#]);
+        assert!(self::rows(b"a,b\n").is_empty());
+        assert!(self::rows(b"").is_empty());
+    }
+}
