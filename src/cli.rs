@@ -26,6 +26,8 @@ pub enum Command {
     Backtest(BacktestArgs),
     /// Writes the records of a simulated city, with its labelled frauds
     Simulate(SimulateArgs),
+    /// Shows rules, checks them and runs their tests
+    Rules(crate::commands::rules::RulesArgs),
     /// Shows and checks the configuration
     Config(ConfigArgs),
 }

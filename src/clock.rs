@@ -37,7 +37,7 @@ fn clock() -> &'static Clock {
 
 /// The local clock reading of this moment.
 pub fn now() -> Time {
-    clock().read(Timestamp::now())
+    clock().read(moment())
 }
 
 /// The local clock reading at a moment given in milliseconds since 1970-01-01T00:00:00Z. A moment beyond the
@@ -49,7 +49,12 @@ pub fn local_time_of_millis(millis: i64) -> Time {
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub fn now_millis() -> i64 {
-    Timestamp::now().as_millisecond()
+    moment().as_millisecond()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the time of day")]
+fn moment() -> Timestamp {
+    Timestamp::now()
 }
 
 impl Clock {

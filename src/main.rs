@@ -1,12 +1,8 @@
-//! Temporary: until src/lib.rs lists cli, commands and pipeline.
-pub use fundwatch::{alert, clock, config, engine, http, metrics, record, rules, simulate, sink, source, status};
-pub mod cli;
-pub mod commands;
-pub mod pipeline;
+//! The door: arguments in, exit status out.
 
 use clap::Parser;
-use cli::Cli;
-use commands::Outcome;
+use fundwatch::cli::Cli;
+use fundwatch::commands::{self, Outcome};
 use std::process::ExitCode;
 
 /// Batches are made on one thread and freed on another, and rows are many and small: with glibc's allocator the

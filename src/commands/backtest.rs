@@ -35,7 +35,7 @@ pub fn run(args: BacktestArgs) -> Result<Outcome> {
         retention: args.retention,
         ..Config::default().engine
     };
-    let mut engine = match load_engine(args.rules.clone(), args.registry.as_deref(), &settings) {
+    let mut engine = match load_engine(args.rules.clone(), args.registry.as_deref(), &settings, None) {
         Ok(loaded) => loaded.engine,
         Err(mistakes) => {
             eprintln!("{}", mistakes.render(std::io::stderr().is_terminal()));

@@ -5,6 +5,7 @@ use anyhow::Result;
 
 pub mod backtest;
 pub mod config;
+pub mod rules;
 pub mod run;
 pub mod simulate;
 
@@ -27,5 +28,6 @@ pub fn execute(command: Command) -> Result<Outcome> {
         Command::Backtest(args) => backtest::run(args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Rules(args) => rules::run(args),
     }
 }

@@ -1,11 +1,11 @@
 //! `fundwatch rules`: looks at rules, checks them and runs their tests.
 
+use super::Outcome;
 use crate::rules::{Library, Mistakes, RuleFile, RulesDir, trial};
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 mod page;
 
@@ -57,11 +57,11 @@ struct Place {
     registry: Option<PathBuf>,
 }
 
-/// Runs the command. Exits with 1 where rules are wrong or tests fail.
+/// Runs the command. Wrong rules and failed tests are no error but [`Outcome::Wrong`].
 ///
 /// # Errors
 /// A folder that is not there, or output that cannot be written.
-pub fn run(args: RulesArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: RulesArgs) -> anyhow::Result<Outcome> {
     let place = match &args.command {
         RulesCommand::List(place) | RulesCommand::Check(place) => place,
         RulesCommand::Show { place, .. } | RulesCommand::Test { place, .. } => place,
@@ -76,7 +76,7 @@ pub fn run(args: RulesArgs) -> anyhow::Result<ExitCode> {
         Ok(library) => library,
         Err(mistakes) => {
             tell(&mistakes, &rules)?;
-            return Ok(ExitCode::from(1));
+            return Ok(Outcome::Wrong);
         }
     };
     match args.command {
@@ -87,11 +87,11 @@ pub fn run(args: RulesArgs) -> anyhow::Result<ExitCode> {
         }
         RulesCommand::Show { id, .. } => match find(&library, &id)? {
             Some(file) => put(&page::write(&library, file))?,
-            None => return Ok(ExitCode::from(1)),
+            None => return Ok(Outcome::Wrong),
         },
         RulesCommand::Test { ids, .. } => return test(&library, &ids),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }
 
 fn find<'l>(library: &'l Library, id: &str) -> anyhow::Result<Option<&'l RuleFile>> {
@@ -107,13 +107,12 @@ fn find<'l>(library: &'l Library, id: &str) -> anyhow::Result<Option<&'l RuleFil
 fn list(library: &Library) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["rule", "名称", "name", "result", "severity", "status", "version", "tests"]);
+    table.set_header(["rule", "名称 name", "result", "severity", "status", "version", "tests"]);
     for file in &library.files {
         let rule = &file.rule;
         table.add_row([
             rule.id.clone(),
-            rule.name.zh.clone(),
-            rule.name.en.clone(),
+            format!("{}\n{}", rule.name.zh, rule.name.en),
             page::result(rule.result).1.to_owned(),
             page::severities(&rule.severity),
             page::status(rule.status).1.to_owned(),
@@ -124,12 +123,12 @@ fn list(library: &Library) -> Table {
     table
 }
 
-fn test(library: &Library, ids: &[String]) -> anyhow::Result<ExitCode> {
+fn test(library: &Library, ids: &[String]) -> anyhow::Result<Outcome> {
     let mut chosen = Vec::new();
     for id in ids {
         match find(library, id)? {
             Some(file) => chosen.push(file),
-            None => return Ok(ExitCode::from(1)),
+            None => return Ok(Outcome::Wrong),
         }
     }
     if ids.is_empty() {
@@ -159,7 +158,7 @@ fn test(library: &Library, ids: &[String]) -> anyhow::Result<ExitCode> {
         }
     }
     say(&format!("{passed} tests passed, {failed} failed"))?;
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if failed == 0 { Outcome::Done } else { Outcome::Wrong })
 }
 
 fn tell(mistakes: &Mistakes, rules: &RulesDir) -> anyhow::Result<()> {

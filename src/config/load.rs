@@ -270,7 +270,7 @@ impl<'a> Merged<'a> {
             let number = by_number.len();
             by_number.push((path.join("."), place.clone()));
             places.insert(path.join("."), place);
-            root.insert(&path, Spanned::new(number..number, leaf.value));
+            root.insert(&path, numbered(leaf.value, number));
         }
         // Sections of properties have no key of their own in the defaults.
         for section in ["source.kafka", "sinks.kafka", "dead_letters"] {
@@ -292,6 +292,17 @@ impl<'a> Merged<'a> {
         });
         Err(Mistakes(mistakes.collect()))
     }
+}
+
+/// A value that shows its number as its place, as do its parts.
+fn numbered(value: DeValue<'_>, number: usize) -> Spanned<DeValue<'_>> {
+    let value = match value {
+        DeValue::Array(items) => {
+            DeValue::Array(items.into_iter().map(|item| numbered(item.into_inner(), number)).collect())
+        }
+        other => other,
+    };
+    Spanned::new(number..number, value)
 }
 
 /// A table that is put together from paths.

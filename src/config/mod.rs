@@ -11,6 +11,8 @@ use value::{Address, Bytes, Properties, Retention, Secret};
 
 pub mod check;
 pub mod load;
+#[cfg(test)]
+mod tests;
 pub mod value;
 
 /// The documented default file.
@@ -46,6 +48,10 @@ pub struct Engine {
     pub threads: usize,
     /// How long records are kept by event time; `unlimited` keeps all.
     pub retention: Retention,
+    /// How far ahead of the clock a record may be and still move time, by which old records are dropped, forward.
+    /// The simulator's time is its own.
+    #[serde(with = "value::duration")]
+    pub future_skew: Duration,
     /// Zone of every clock reading, by its IANA name.
     pub time_zone: String,
     /// Messages at which a micro-batch closes.

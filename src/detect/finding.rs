@@ -178,8 +178,11 @@ impl<'w> Draft<'w> {
     /// Finishes the finding.
     pub fn finish(mut self) -> Found {
         self.evidence.sort_by(|one, other| {
-            let key = |piece: &Piece| (piece.evidence.time, piece.evidence.role);
-            (one.evidence.time, &one.evidence.id).cmp(&(other.evidence.time, &other.evidence.id)).then_with(|| key(one).cmp(&key(other)))
+            fn order(piece: &Piece) -> (Time, &str, &str, Role) {
+                let evidence = &piece.evidence;
+                (evidence.time, &evidence.id, evidence.record, evidence.role)
+            }
+            order(one).cmp(&order(other))
         });
         let ids = self.world.ids;
         let amount = self.amount();
@@ -243,9 +246,10 @@ impl<'w> Draft<'w> {
                 figures.iter().find(|reason| reason.name == name)?.limit
             });
             match (value.or(limit), self.parts.iter().find(|part| part.0 == name)) {
+                // Also where the identity has an amount of its own: the total that is repeated.
+                _ if name == "amount" => text.push_str(&amount.map_or_else(|| "-".to_owned(), yuan)),
                 (Some(units), _) => text.push_str(&figure(units)),
                 (None, Some(part)) => text.push_str(&part.1),
-                (None, None) if name == "amount" => text.push_str(&amount.map_or_else(|| "-".to_owned(), yuan)),
                 (None, None) => {
                     text.push('{');
                     text.push_str(name);

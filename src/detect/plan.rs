@@ -136,9 +136,7 @@ impl Plan {
 
     /// Marks the ids in use.
     pub fn mark(&self, marks: &mut Marks) {
-        for item in self.marks.keys().chain(self.classes.keys()) {
-            marks.codes.mark(item.0);
-        }
+        self.codes(&mut |id| marks.codes.mark(id));
         self.deaths.keys().for_each(|person| marks.persons.mark(person.0));
     }
 

@@ -123,8 +123,6 @@ impl Engine {
         }
         marks.sweep(&self.ids);
         // Verdicts are remembered by ids, which may stand for other texts now.
-        self.plan.settlement_filters.forget();
-        self.plan.detail_filters.forget();
-        self.plan.stay_filters.forget();
+        self.plan.forget_verdicts();
     }
 }

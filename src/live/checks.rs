@@ -4,6 +4,7 @@ use super::paged::Paged;
 use super::versions::{Receipt, Superseded, pack};
 use super::{Mail, Receipts, mail};
 use crate::record::decode::Rows;
+use crate::record::heap::{Heap, Place};
 use crate::record::marks::Marks;
 use crate::record::{CheckId, Ids, Presence, Record, VisitId};
 
@@ -20,14 +21,15 @@ pub struct CheckNews {
 /// The checks of a shard.
 #[derive(Default)]
 pub struct CheckShard {
-    rows: Paged<Option<Box<[u8]>>>,
+    rows: Paged<Place>,
+    heap: Heap,
     superseded: Superseded,
 }
 
 impl CheckShard {
     fn read(&self, index: usize) -> Option<Presence> {
-        let mut packed = self.rows.get(index)?.as_deref()?;
-        Some(Presence::unpack(&Presence::ABSENT, &mut packed))
+        let place = self.rows.get(index).filter(|place| place.is_some())?;
+        Some(Presence::unpack(&Presence::ABSENT, &mut self.heap.get(*place)))
     }
 
     /// Receives versions and tells the visits.
@@ -49,7 +51,8 @@ impl CheckShard {
                 tell(old.mdtrt_id, false);
             }
             tell(row.mdtrt_id, true);
-            *self.rows.entry(index) = Some(pack(row).into_boxed_slice());
+            let place = self.rows.entry(index);
+            *place = self.heap.replace(*place, &pack(row));
         }
         news
     }
@@ -61,7 +64,7 @@ impl CheckShard {
 
     /// Forgets a check for good.
     pub fn forget(&mut self, check: CheckId, ids: &Ids) {
-        *self.rows.entry(ids.checks.index_of(check.0)) = None;
+        self.heap.free(std::mem::take(self.rows.entry(ids.checks.index_of(check.0))));
         self.superseded.forget(check.0);
     }
 }

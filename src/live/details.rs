@@ -47,7 +47,7 @@ pub fn open(block: &[u8], rows: &mut Vec<DetailRow>) {
 }
 
 /// Closes rows to a block; `old` is the block that the first `same` rows came from, in full.
-pub fn close(rows: &[DetailRow], old: &[u8], same: usize) -> Box<[u8]> {
+pub fn close(rows: &[DetailRow], old: &[u8], same: usize) -> Vec<u8> {
     let mut block = Vec::with_capacity(old.len() + (rows.len() - same) * 48);
     block.extend_from_slice(old);
     let mut before = same.checked_sub(1).map_or(DetailRow::ABSENT, |last| rows[last]);
@@ -55,7 +55,7 @@ pub fn close(rows: &[DetailRow], old: &[u8], same: usize) -> Box<[u8]> {
         row.pack(&before, &mut block);
         before = *row;
     }
-    block.into_boxed_slice()
+    block
 }
 
 /// What the arrival of a version did to the rows of its visit.

@@ -13,6 +13,7 @@ use super::versions::{Receipt, Superseded};
 use super::{Mail, Receipts, mail};
 use crate::record::decode::Rows;
 use crate::record::field::{pack_number, unpack_number};
+use crate::record::heap::{Heap, Place};
 use crate::record::marks::Marks;
 use crate::record::{Ids, Record, Settlement, SettlementId, VisitId};
 use crate::rules::filter::Verdicts;
@@ -82,16 +83,10 @@ impl Standing {
 #[derive(Default)]
 struct State {
     /// The verdicts of the filters, then the kept version.
-    row: Option<Box<[u8]>>,
+    row: Place,
     /// The kept version's visit.
     visit: VisitId,
     standing: Standing,
-}
-
-impl Default for VisitId {
-    fn default() -> Self {
-        Self::ABSENT
-    }
 }
 
 /// A live settlement with the verdicts of the settlement filters on it.
@@ -143,30 +138,34 @@ pub struct Paired {
 #[derive(Default)]
 pub struct SettlementShard {
     states: Paged<State>,
+    heap: Heap,
     superseded: Superseded,
     /// The valid refunds that name a settlement.
     refunded_by: Map<SettlementId, SmallVec<[SettlementId; 1]>>,
     /// Visits other than its own whose details carry a settlement, or that did when nothing was known of it.
     named_in: Map<SettlementId, SmallVec<[VisitId; 1]>>,
     /// What the batch at hand touches, as it stood before.
-    noted: Vec<(SettlementId, Standing, Option<LiveSettlement>)>,
+    noted: Vec<Noted>,
 }
 
 impl State {
-    fn read(&self) -> Option<LiveSettlement> {
-        let mut packed = self.row.as_deref()?;
+    fn read(&self, heap: &Heap) -> Option<LiveSettlement> {
+        let mut packed = self.row.is_some().then(|| heap.get(self.row))?;
         let passes = unpack_number(&mut packed);
         Some(LiveSettlement { row: Settlement::unpack(&Settlement::ABSENT, &mut packed), passes })
     }
 
-    fn write(&mut self, settlement: &LiveSettlement) {
+    fn write(&mut self, settlement: &LiveSettlement, heap: &mut Heap) {
         let mut packed = Vec::with_capacity(160);
         pack_number(settlement.passes, &mut packed);
         settlement.row.pack(&Settlement::ABSENT, &mut packed);
-        self.row = Some(packed.into_boxed_slice());
+        self.row = heap.replace(self.row, &packed);
         self.visit = settlement.row.mdtrt_id;
     }
 }
+
+/// A settlement that the batch at hand touches, as it stood before.
+type Noted = (SettlementId, Standing, Option<LiveSettlement>);
 
 impl SettlementShard {
     /// The standing of a settlement of this shard.
@@ -174,9 +173,9 @@ impl SettlementShard {
         self.states.get(index).map_or(Standing::default(), |state| state.standing)
     }
 
-    fn note(state: &mut State, id: SettlementId, noted: &mut Vec<(SettlementId, Standing, Option<LiveSettlement>)>) {
+    fn note(state: &mut State, id: SettlementId, heap: &Heap, noted: &mut Vec<Noted>) {
         if !state.standing.has(Standing::NOTED) {
-            let before = if state.standing.is_live() { state.read() } else { None };
+            let before = if state.standing.is_live() { state.read(heap) } else { None };
             noted.push((id, state.standing, before));
             state.standing.set(Standing::NOTED, true);
         }
@@ -191,14 +190,14 @@ impl SettlementShard {
         for ((line, row), passes) in rows.iter().zip(verdicts) {
             let id = row.setl_id;
             let state = self.states.entry(ids.settlements.index_of(id.0));
-            let known = state.read();
+            let known = state.read(&self.heap);
             let mut kept = known.map(|known| known.row);
             let receipt = self.superseded.receive(id.0, &mut kept, *row, ids);
             receipts.note(*line, receipt);
             if receipt == Receipt::Redelivered || kept != Some(*row) {
                 continue;
             }
-            Self::note(state, id, &mut self.noted);
+            Self::note(state, id, &self.heap, &mut self.noted);
             let refund = |row: &Settlement| row.is_refund(ids) && row.is_valid(ids);
             let names = |row: &Settlement| row.init_setl_id.get().filter(|_| refund(row));
             if let Some(old) = known.map(|known| known.row) {
@@ -219,7 +218,7 @@ impl SettlementShard {
                 refunders[shard].push(Refunder { target, refund: id, names: true });
             }
             news[ids.visits.shard_of(row.mdtrt_id.0)].push(VisitNews::Belongs(row.mdtrt_id, id, true));
-            state.write(&LiveSettlement { row: *row, passes });
+            state.write(&LiveSettlement { row: *row, passes }, &mut self.heap);
             state.standing.set(Standing::KEPT, true);
             state.standing.set(Standing::VALID, row.is_valid(ids));
             state.standing.set(Standing::REFUND, refund(row));
@@ -243,7 +242,7 @@ impl SettlementShard {
             }
             let state = self.states.entry(ids.settlements.index_of(target.0));
             if state.standing.has(Standing::NAMED_OUT) != named_out {
-                Self::note(state, target, &mut self.noted);
+                Self::note(state, target, &self.heap, &mut self.noted);
                 state.standing.set(Standing::NAMED_OUT, named_out);
                 if state.standing.has(Standing::KEPT) {
                     news[ids.visits.shard_of(state.visit.0)].push(VisitNews::Pair(state.visit));
@@ -259,7 +258,7 @@ impl SettlementShard {
         for Paired { visit, settlement, out } in mail {
             let state = self.states.entry(ids.settlements.index_of(settlement.0));
             if state.visit == visit && state.standing.has(Standing::PAIRED_OUT) != out {
-                Self::note(state, settlement, &mut self.noted);
+                Self::note(state, settlement, &self.heap, &mut self.noted);
                 state.standing.set(Standing::PAIRED_OUT, out);
             }
         }
@@ -269,7 +268,7 @@ impl SettlementShard {
             let state = self.states.entry(ids.settlements.index_of(id.0));
             state.standing.set(Standing::NOTED, false);
             let standing = state.standing;
-            let after = if standing.is_live() { state.read() } else { None };
+            let after = if standing.is_live() { state.read(&self.heap) } else { None };
             if before_standing.ends_details() != standing.ends_details()
                 || before_standing.ends_refund_rows() != standing.ends_refund_rows()
             {
@@ -302,13 +301,13 @@ impl SettlementShard {
         let mut changes = Vec::new();
         for indices in indices.chunks(ROWS) {
             let known: Vec<(usize, LiveSettlement)> =
-                indices.iter().filter_map(|index| Some((*index, self.states.get(*index)?.read()?))).collect();
+                indices.iter().filter_map(|index| Some((*index, self.states.get(*index)?.read(&self.heap)?))).collect();
             let rows: Vec<&Settlement> = known.iter().map(|(_, settlement)| &settlement.row).collect();
             let verdicts = rules.settlement_filters.evaluate(&rows, ids, &rules.classes);
             for ((index, settlement), passes) in known.iter().zip(verdicts) {
                 let after = LiveSettlement { passes, ..*settlement };
                 let state = self.states.entry(*index);
-                state.write(&after);
+                state.write(&after, &mut self.heap);
                 if state.standing.is_live() {
                     changes.push(SettlementChange { id: after.row.setl_id, before: None, after: Some(after) });
                 }
@@ -320,7 +319,7 @@ impl SettlementShard {
     /// Marks the ids in use.
     pub fn mark(&self, marks: &mut Marks) {
         for index in self.states.indices() {
-            if let Some(live) = self.states.get(index).and_then(State::read) {
+            if let Some(live) = self.states.get(index).and_then(|state| state.read(&self.heap)) {
                 live.row.mark(marks);
             }
         }
@@ -335,7 +334,8 @@ impl SettlementShard {
 
     /// Forgets a settlement for good.
     pub fn forget(&mut self, id: SettlementId, ids: &Ids) {
-        *self.states.entry(ids.settlements.index_of(id.0)) = State::default();
+        let state = std::mem::take(self.states.entry(ids.settlements.index_of(id.0)));
+        self.heap.free(state.row);
         self.superseded.forget(id.0);
         self.refunded_by.remove(&id);
         self.named_in.remove(&id);
@@ -352,25 +352,27 @@ pub struct Settlements<'a> {
 }
 
 impl Settlements<'_> {
+    fn shard(&self, id: SettlementId) -> &SettlementShard {
+        &self.shards[self.ids.settlements.shard_of(id.0)]
+    }
+
     fn state(&self, id: SettlementId) -> Option<&State> {
-        let table = &self.ids.settlements;
-        self.shards[table.shard_of(id.0)].states.get(table.index_of(id.0))
+        self.shard(id).states.get(self.ids.settlements.index_of(id.0))
     }
 
     /// How a settlement stands.
     pub fn standing(&self, id: SettlementId) -> Standing {
-        let table = &self.ids.settlements;
-        self.shards[table.shard_of(id.0)].standing(table.index_of(id.0))
+        self.shard(id).standing(self.ids.settlements.index_of(id.0))
     }
 
     /// The kept version, live or not.
     pub fn kept(&self, id: SettlementId) -> Option<Settlement> {
-        Some(self.state(id)?.read()?.row)
+        Some(self.state(id)?.read(&self.shard(id).heap)?.row)
     }
 
     /// A settlement, if it is live.
     pub fn live(&self, id: SettlementId) -> Option<LiveSettlement> {
-        self.state(id).filter(|state| state.standing.is_live())?.read()
+        self.state(id).filter(|state| state.standing.is_live())?.read(&self.shard(id).heap)
     }
 
     /// The visit of the kept version; absent where nothing is known of the settlement.
@@ -385,8 +387,7 @@ impl Settlements<'_> {
 
     /// The visits other than its own whose details may carry it.
     pub fn named_in(&self, id: SettlementId) -> &[VisitId] {
-        let shard = &self.shards[self.ids.settlements.shard_of(id.0)];
-        shard.named_in.get(&id).map_or(&[], |visits| visits)
+        self.shard(id).named_in.get(&id).map_or(&[], |visits| visits)
     }
 }
 

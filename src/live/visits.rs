@@ -13,6 +13,7 @@ use super::versions::{Receipt, Superseded};
 use super::{Mail, Receipts, mail};
 use crate::detect::plan::{DAY_ITEM, Plan};
 use crate::record::decode::Rows;
+use crate::record::heap::{Heap, Place};
 use crate::record::marks::Marks;
 use crate::record::{
     Admission, AdmissionCancel, CheckId, Day, Discharge, DischargeCancel, FeeDetail, FeeDetailDelete, Ids,
@@ -24,11 +25,11 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 struct State {
     /// The packed details.
-    block: Box<[u8]>,
+    block: Place,
     /// Whether the shard knows when it may be over.
     due: bool,
     /// The first of its settlements; most visits have no more.
-    settlement: Option<SettlementId>,
+    settlement: SettlementId,
     /// What most visits do not have.
     extra: Option<Box<Extra>>,
 }
@@ -51,7 +52,7 @@ struct Extra {
 impl State {
     fn settlements(&self) -> impl Iterator<Item = SettlementId> + '_ {
         let more = self.extra.iter().flat_map(|extra| extra.settlements.iter().copied());
-        self.settlement.into_iter().chain(more)
+        self.settlement.get().into_iter().chain(more)
     }
 
     fn extra(&mut self) -> &mut Extra {
@@ -143,6 +144,7 @@ pub struct VisitInput<'a> {
 #[derive(Default)]
 pub struct VisitShard {
     states: Paged<State>,
+    heap: Heap,
     superseded: Superseded,
     /// How many versions of details the blocks hold.
     rows: usize,
@@ -171,13 +173,14 @@ impl VisitShard {
                         self.due.entry(settled).or_default().push(visit);
                     }
                     if belongs && !state.settlements().any(|known| known == settlement) {
-                        match state.settlement {
-                            None => state.settlement = Some(settlement),
+                        match state.settlement.get() {
+                            None => state.settlement = settlement,
                             Some(_) => state.extra().settlements.push(settlement),
                         }
                     } else if !belongs {
-                        if state.settlement == Some(settlement) {
-                            state.settlement = state.extra.as_mut().and_then(|extra| extra.settlements.pop());
+                        if state.settlement == settlement {
+                            let next = state.extra.as_mut().and_then(|extra| extra.settlements.pop());
+                            state.settlement = next.unwrap_or_default();
                         } else {
                             state.extra().settlements.retain(|known| *known != settlement);
                         }
@@ -218,7 +221,7 @@ impl VisitShard {
         }
         let state = self.states.entry(ids.visits.index_of(visit.0));
         let mut rows = Vec::new();
-        details::open(&state.block, &mut rows);
+        details::open(self.heap.get(state.block), &mut rows);
         let held = rows.len();
         let open =
             OpenVisit { visit, rows, held, changed_from: usize::MAX, recheck: false, live: LiveDetails::default() };
@@ -368,8 +371,9 @@ impl VisitShard {
         let state = self.states.entry(ids.visits.index_of(open.visit.0));
         if open.changed_from != usize::MAX {
             let appended = open.changed_from >= open.held;
-            let (old, same) = if appended { (&state.block[..], open.held) } else { (&[][..], 0) };
-            state.block = details::close(&open.rows, old, same);
+            let (old, same) = if appended { (self.heap.get(state.block), open.held) } else { (&[][..], 0) };
+            let block = details::close(&open.rows, old, same);
+            state.block = self.heap.replace(state.block, &block);
             self.rows += open.rows.len() - open.held.min(open.rows.len());
         }
         let deletes = state.extra.as_ref().map_or(&[][..], |extra| &extra.deletes);
@@ -415,7 +419,7 @@ impl VisitShard {
         let mut rows = Vec::new();
         for visit in due.into_values().flatten() {
             let state = self.states.entry(ids.visits.index_of(visit.0));
-            details::open(&state.block, &mut rows);
+            details::open(self.heap.get(state.block), &mut rows);
             let latest = details::latest(&rows).max(state.latest(settlements, checks));
             if latest.day() >= horizon {
                 self.due.entry(latest.day()).or_default().push(visit);
@@ -424,6 +428,7 @@ impl VisitShard {
             self.rows -= rows.len();
             gone.settlements.extend(state.settlements());
             gone.checks.extend(state.extra.iter().flat_map(|extra| &extra.checks));
+            self.heap.free(state.block);
             *state = State::default();
             self.superseded.forget(visit.0);
         }
@@ -442,7 +447,7 @@ impl VisitShard {
             };
             marks.visits.mark(ids.visits.id_at(shard, index));
             state.settlements().for_each(|id| marks.settlements.mark(id.0));
-            details::open(&state.block, &mut rows);
+            details::open(self.heap.get(state.block), &mut rows);
             rows.iter().for_each(|row| row.row.mark(marks));
             let Some(extra) = &state.extra else {
                 continue;
@@ -476,15 +481,16 @@ impl VisitShard {
             if let Some(extra) = state.extra.as_mut() {
                 extra.stay = None;
                 extra.death = None;
-            } else if state.block.is_empty() && state.settlement.is_none() {
+            } else if !state.block.is_some() && state.settlement.get().is_none() {
                 continue;
             }
-            details::open(&state.block, &mut rows);
+            details::open(self.heap.get(state.block), &mut rows);
             let records: Rows<FeeDetail> = rows.iter().map(|row| (0, row.row)).collect();
             for (row, passes) in rows.iter_mut().zip(plan.detail_verdicts(&records, ids)) {
                 row.passes = passes;
             }
-            state.block = details::close(&rows, &[], 0);
+            let block = details::close(&rows, &[], 0);
+            state.block = self.heap.replace(state.block, &block);
             visits.push(VisitId(ids.visits.id_at(shard, index)));
         }
         visits
@@ -587,7 +593,7 @@ impl<'a> Visits<'a> {
         let mut live = LiveDetails::default();
         if let Some(state) = self.state(visit) {
             let mut rows = Vec::new();
-            details::open(&state.block, &mut rows);
+            details::open(shard.heap.get(state.block), &mut rows);
             let deletes = state.extra.as_ref().map_or(&[][..], |extra| &extra.deletes);
             details::live(&rows, deletes, settlements, &mut live);
         }

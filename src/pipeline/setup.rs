@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::warn;
 
 /// Shards for each thread: so many that none has to wait long for the slowest.
@@ -36,7 +36,7 @@ pub struct Loaded {
 /// # Errors
 /// Every mistake in every rule file.
 pub fn load_engine(
-    rules: Option<PathBuf>, registry: Option<&Path>, engine: &config::Engine,
+    rules: Option<PathBuf>, registry: Option<&Path>, engine: &config::Engine, future_skew: Option<Duration>,
 ) -> Result<Loaded, Mistakes> {
     let threads = match engine.threads {
         0 => std::thread::available_parallelism().map_or(1, NonZero::get),
@@ -46,11 +46,13 @@ pub fn load_engine(
         0 if threads == 1 => 1,
         0 => threads * SHARDS_PER_THREAD,
         shards => shards,
-    };
+    }
+    .next_power_of_two();
     let ids = Arc::new(Ids::new(shards));
     let rules = RulesDir::or_default(rules);
     let set = RuleSet::load(&rules, registry, &ids)?;
-    let options = Options { threads, retention_days: engine.retention.0, ..Options::default() };
+    let future_skew = future_skew.and_then(|skew| i64::try_from(skew.as_secs()).ok());
+    let options = Options { threads, retention_days: engine.retention.0, future_skew };
     Ok(Loaded { engine: Engine::new(Arc::new(set), ids, &options), rules })
 }
 
@@ -68,7 +70,9 @@ pub struct Ready {
 /// What cannot be had: rules, files, the address of the server.
 pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
     let registry = config.rules.registry.as_deref();
-    let Loaded { engine, rules } = load_engine(config.rules.dir.clone(), registry, &config.engine)
+    // The simulated city's time is its own, and soon ahead of ours.
+    let future_skew = (config.source.kind != SourceKind::Simulator).then_some(config.engine.future_skew);
+    let Loaded { engine, rules } = load_engine(config.rules.dir.clone(), registry, &config.engine, future_skew)
         .map_err(|mistakes| anyhow::anyhow!("the rules cannot be used:\n{}", mistakes.render(false)))?;
     let watch = Watch::new(rules, config.rules.registry.clone(), engine.rules());
     let board = Board::new();

@@ -493,7 +493,7 @@ fn place(number: Option<usize>) -> String {
 }
 
 fn missing(place: &str, field: &str, tag: &str) -> Refused {
-    (BadKind::MissingField, format!("{place}`{field}` is missing, which a {tag} must have"))
+    (BadKind::MissingField, format!("{place}`{field}` is missing, which every `{tag}` must have"))
 }
 
 /// Checks a detail that stands alone or, with its number, in a settlement.

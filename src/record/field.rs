@@ -259,6 +259,10 @@ fn read_code<T>(raw: Raw<'_>, longest: usize, intern: impl FnOnce(&str) -> T) ->
         Raw::Number("-0") => "0",
         Raw::Number(text) if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => text,
         Raw::Number(_) => return Err("is a number with a fraction or an exponent, not a code"),
+        Raw::Escaped(text) => {
+            room = super::json::unescape(text).ok_or("holds half of a surrogate pair, which is no character")?;
+            &room
+        }
         other => string(other, &mut room).ok_or("is not a code: neither a string nor an integer")?,
     };
     if text.len() > longest && text.chars().count() > longest {
@@ -271,7 +275,7 @@ fn read_code<T>(raw: Raw<'_>, longest: usize, intern: impl FnOnce(&str) -> T) ->
 macro_rules! id_field {
     ($(#[$doc:meta])* $Id:ident, $table:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
         pub struct $Id(pub u32);
 
         impl $Id {

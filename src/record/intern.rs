@@ -5,14 +5,10 @@
 //! Id 0 of every table is kept for "absent".
 
 use super::field::Code;
+use super::heap::{Heap, Place};
 use hashbrown::HashTable;
 use parking_lot::Mutex;
 use std::hash::BuildHasher;
-
-/// Bytes of a page of texts.
-const PAGE: usize = 1 << 16;
-/// Texts begin at multiples of this many bytes, so that a `u32` reaches 16 GiB of them in a shard.
-const ALIGN: usize = 4;
 
 /// A table of texts, each with one id. Shared by all threads; a look-up locks one shard of it.
 pub struct Interner {
@@ -31,60 +27,16 @@ struct Shard {
     free: Vec<u32>,
 }
 
-/// Texts one after another in pages; a text is its length in two bytes and its UTF-8 bytes.
+/// Texts by index.
 #[derive(Default)]
 struct Texts {
-    pages: Vec<Box<[u8]>>,
-    /// Where the next text goes, in units of `ALIGN`.
-    end: u32,
-    /// Where the text of an index stands, in units of `ALIGN`.
-    places: Vec<u32>,
-    /// Places given back, by size in units of `ALIGN`.
-    holes: Vec<Vec<u32>>,
+    heap: Heap,
+    places: Vec<Place>,
 }
 
 impl Texts {
     fn get(&self, index: u32) -> &[u8] {
-        let place = self.places[index as usize] as usize * ALIGN;
-        let (page, at) = (place / PAGE, place % PAGE);
-        let page = &self.pages[page];
-        let length = usize::from(u16::from_le_bytes([page[at], page[at + 1]]));
-        &page[at + 2..at + 2 + length]
-    }
-
-    fn units(length: usize) -> usize {
-        (length + 2).div_ceil(ALIGN)
-    }
-
-    /// Writes a text somewhere and returns its place. Texts beyond a page are not met: fields are far shorter.
-    fn write(&mut self, text: &[u8]) -> u32 {
-        let units = Self::units(text.len());
-        let place = match self.holes.get_mut(units).and_then(Vec::pop) {
-            Some(place) => place,
-            None => {
-                let page_units = (PAGE / ALIGN) as u32;
-                if self.end % page_units + units as u32 > page_units || self.end.is_multiple_of(page_units) {
-                    self.end = self.pages.len() as u32 * page_units;
-                    self.pages.push(vec![0; PAGE].into_boxed_slice());
-                }
-                let place = self.end;
-                self.end += units as u32;
-                place
-            }
-        };
-        let at = place as usize * ALIGN % PAGE;
-        let page = &mut self.pages[place as usize * ALIGN / PAGE];
-        page[at..at + 2].copy_from_slice(&(text.len() as u16).to_le_bytes());
-        page[at + 2..at + 2 + text.len()].copy_from_slice(text);
-        place
-    }
-
-    fn give_back(&mut self, index: u32) {
-        let units = Self::units(self.get(index).len());
-        if self.holes.len() <= units {
-            self.holes.resize_with(units + 1, Vec::new);
-        }
-        self.holes[units].push(self.places[index as usize]);
+        self.heap.get(self.places[index as usize])
     }
 }
 
@@ -95,9 +47,7 @@ impl Interner {
         let shards: Box<[Mutex<Shard>]> = (0..shards).map(|_| Mutex::default()).collect();
         // Index 0 of every shard stands for "absent", so that id 0 does.
         for shard in &shards {
-            let mut shard = shard.lock();
-            let place = shard.texts.write(b"");
-            shard.texts.places.push(place);
+            shard.lock().texts.places.push(Place::default());
         }
         let bits = shards.len().trailing_zeros();
         Self { shards, bits, hasher: foldhash::quality::FixedState::default() }
@@ -135,7 +85,7 @@ impl Interner {
         if let Some(&index) = table.find(hash, |&index| texts.get(index) == text.as_bytes()) {
             return self.id_at(number, index as usize);
         }
-        let place = texts.write(text.as_bytes());
+        let place = texts.heap.put(text.as_bytes());
         let index = match free.pop() {
             Some(index) => {
                 texts.places[index as usize] = place;
@@ -182,7 +132,7 @@ impl Interner {
         let hash = self.hasher.hash_one(as_text(texts.get(index)));
         if let Ok(entry) = table.find_entry(hash, |&other| other == index) {
             entry.remove();
-            texts.give_back(index);
+            texts.heap.free(texts.places[index as usize]);
             free.push(index);
         }
     }
@@ -288,13 +238,13 @@ mod tests {
                 table.forget(ids[n]);
                 assert_eq!(table.find(&format!("H{n}")), None);
             }
-            let pages: usize = table.shards.iter().map(|shard| shard.lock().texts.pages.len()).sum();
+            let pages: usize = table.shards.iter().map(|shard| shard.lock().texts.heap.bytes()).sum();
             for n in 0..10_000 {
                 table.intern(&format!("K{n}"));
             }
             assert_eq!(table.text(ids[15_000]), "H15000");
-            let after: usize = table.shards.iter().map(|shard| shard.lock().texts.pages.len()).sum();
-            assert!(after <= pages + shards, "room is used again");
+            let after: usize = table.shards.iter().map(|shard| shard.lock().texts.heap.bytes()).sum();
+            assert!(after <= pages + shards * (1 << 16), "room is used again");
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod decode;
 pub mod field;
+pub mod heap;
 pub mod intern;
 pub mod json;
 pub mod marks;

@@ -39,10 +39,6 @@ impl<const SCALE: u32> Scaled<SCALE> {
         if self.0 == i64::MIN { 0 } else { self.0 }
     }
 
-    pub(crate) const fn raw(self) -> i64 {
-        self.0
-    }
-
     pub(crate) const fn from_raw(raw: i64) -> Self {
         Self(raw)
     }

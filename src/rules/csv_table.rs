@@ -50,7 +50,8 @@ impl<'t> CsvTable<'t> {
             if found.is_none() {
                 let unused = self.names.iter().filter(|column| !wanted.contains(column));
                 let hint = format!("the columns are {}", self.names.iter().collect::<Vec<_>>().join(", "));
-                let hint = super::mistake::nearest(name, unused.clone()).map_or(hint, |near| one_of(near, [near]).replace("did you mean", "is it"));
+                let hint = super::mistake::nearest(name, unused.clone())
+                    .map_or(hint, |near| one_of(near, [near]).replace("did you mean", "is it"));
                 desk.note(line(self.source, &self.names), format!("the table has no column `{name}`"), Some(hint));
             }
             found

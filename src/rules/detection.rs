@@ -12,6 +12,7 @@ use super::rule::{
 };
 use crate::live::stays::Stay;
 use crate::record::{FeeDetail, Ids, Settlement};
+use toml::de::DeValue;
 
 /// The longest time that a field can be: ten years.
 const MAX_SECONDS: i64 = 10 * 366 * 86_400;
@@ -49,13 +50,13 @@ impl<'c> Context<'c> {
     }
 }
 
-/// A filter as it is shown: its key, what it is over, and its text with the values of parameters written out.
+/// A field as it is shown, with the values of parameters written out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShownFilter {
+pub struct ShownField {
     /// The key in the rule file.
-    pub key: &'static str,
-    /// The text.
-    pub sql: String,
+    pub key: String,
+    /// The value.
+    pub value: String,
 }
 
 /// What rows a filter is over.
@@ -87,20 +88,45 @@ struct Fields<'a, 'f, 'x, 'c> {
     table: &'f Table<'a>,
     parameters: &'f Parameters<'a>,
     context: &'x mut Context<'c>,
-    filters: Vec<ShownFilter>,
 }
 
-/// Reads the table. The second result are its filters, to be shown.
+/// Reads the table. The second result are its fields, to be shown.
 pub fn read<'a>(
-    table: &Table<'a>, parameters: &Parameters<'a>, context: &mut Context<'_>,
-) -> Option<(Detection, Vec<ShownFilter>)> {
+    table: &Table<'a>,
+    parameters: &Parameters<'a>,
+    context: &mut Context<'_>,
+) -> Option<(Detection, Vec<ShownField>)> {
     let kind = table.choice("kind", &KINDS)?;
-    let mut fields = Fields { table, parameters, context, filters: Vec::new() };
     let before = table.desk.count();
-    let detection = kind(&mut fields);
-    let filters = fields.filters;
+    let detection = kind(&mut Fields { table, parameters, context });
     table.finish();
-    detection.filter(|_| table.desk.count() == before).map(|detection| (detection, filters))
+    detection.filter(|_| table.desk.count() == before).map(|detection| (detection, shown(table, parameters, "")))
+}
+
+/// All fields of a table that is right.
+fn shown<'a>(table: &Table<'a>, parameters: &Parameters<'a>, prefix: &str) -> Vec<ShownField> {
+    let mut fields = Vec::new();
+    for (name, value) in table.entries() {
+        let key = format!("{prefix}{}", name.value);
+        let value = match value.get_ref() {
+            DeValue::Table(_) => {
+                let inner = super::reader::table(table.desk, key.clone(), value);
+                fields.extend(inner.iter().flat_map(|inner| shown(inner, parameters, &format!("{key}."))));
+                continue;
+            }
+            DeValue::String(text) => {
+                let unit = text.strip_prefix('$').and_then(|_| parameters.find(text, value.span()));
+                let unit = unit.map_or(String::new(), |parameter| format!(" {}", parameter.unit.word()));
+                let written = parameters.expand(&At { value: text.as_ref(), span: value.span() });
+                format!("{}{unit}", written.unwrap_or_default())
+            }
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Float(number) => number.to_string(),
+            _ => continue,
+        };
+        fields.push(ShownField { key, value });
+    }
+    fields
 }
 
 impl Fields<'_, '_, '_, '_> {
@@ -133,10 +159,7 @@ impl Fields<'_, '_, '_, '_> {
             Rows::Stays => &mut self.context.stays,
         };
         match set.add(&written) {
-            Ok(number) => {
-                self.filters.push(ShownFilter { key, sql: written });
-                Some(Some(number))
-            }
+            Ok(number) => Some(Some(number)),
             Err(error) => {
                 self.refuse(&sql, &written, &error);
                 None
@@ -180,7 +203,8 @@ impl Fields<'_, '_, '_, '_> {
 /// Where a syntax error stands: the parser counts columns in the written text, which are those of the file when
 /// nothing was written in and the text stands on one line in plain quotes.
 fn place_of_syntax(source: &str, sql: &At<&str>, written: &str, message: &str) -> std::ops::Range<usize> {
-    let column = || message.split_once("Column: ")?.1.split(|other: char| !other.is_ascii_digit()).next()?.parse::<usize>().ok();
+    let column =
+        || message.split_once("Column: ")?.1.split(|other: char| !other.is_ascii_digit()).next()?.parse::<usize>().ok();
     let quoted = source.get(sql.span.clone()).and_then(|text| text.get(1..text.len().saturating_sub(1)));
     match column() {
         Some(column) if written == sql.value && quoted == Some(written) && message.contains("Line: 1,") => {
@@ -316,7 +340,11 @@ fn threshold(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Detection> {
         limits.push((class as u8, yuan / 100));
     }
     if table.entries().next().is_none() {
-        table.desk.note(table.span.clone(), "`limits` names no class", Some("for example `OUTPATIENT = 5000`".to_owned()));
+        table.desk.note(
+            table.span.clone(),
+            "`limits` names no class",
+            Some("for example `OUTPATIENT = 5000`".to_owned()),
+        );
     }
     Some(Detection::Threshold(Threshold { filter: filter?, limits }))
 }
@@ -327,25 +355,33 @@ fn run(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Detection> {
     Some(Detection::Run(Run { filter: filter?, pause: pause?, at_least: at_least? as usize }))
 }
 
+const FUND: (&str, Amount) = ("fund_of_violating", Amount::FundOfViolating);
+const OF_VISIT: (&str, Amount) = ("fund_of_visit", Amount::FundOfVisit);
+const INSCP: (&str, Amount) = ("inscp_of_violating", Amount::InscpOfViolating);
+const EXCESS: (&str, Amount) = ("excess", Amount::Excess);
+const NONE: (&str, Amount) = ("none", Amount::None);
+/// The words of all amounts.
+pub const ALL_AMOUNTS: [(&str, Amount); 5] = [FUND, OF_VISIT, INSCP, EXCESS, NONE];
+
 /// What money a kind of detection can put at issue, with the words in rule files.
 pub fn amounts(detection: &Detection) -> &'static [(&'static str, Amount)] {
-    const FUND: (&str, Amount) = ("fund_of_violating", Amount::FundOfViolating);
-    const VISIT: (&str, Amount) = ("fund_of_visit", Amount::FundOfVisit);
-    const INSCP: (&str, Amount) = ("inscp_of_violating", Amount::InscpOfViolating);
-    const NONE: (&str, Amount) = ("none", Amount::None);
     match detection {
         Detection::ExclusivePair(_) => &[INSCP, NONE],
-        Detection::QuantityLimit(_) => &[("excess", Amount::Excess), INSCP, NONE],
-        Detection::NextStay(_) | Detection::Overlap(_) | Detection::MissingActivity(_) => &[VISIT, NONE],
+        Detection::QuantityLimit(_) => &[EXCESS, INSCP, NONE],
+        Detection::NextStay(_) | Detection::Overlap(_) | Detection::MissingActivity(_) => &[OF_VISIT, NONE],
         _ => &[FUND, NONE],
     }
 }
 
+const PERSON: (&str, SubjectKind) = ("person", SubjectKind::Person);
+const VISIT: (&str, SubjectKind) = ("visit", SubjectKind::Visit);
+const INSTITUTION: (&str, SubjectKind) = ("institution", SubjectKind::Institution);
+const BED: (&str, SubjectKind) = ("bed", SubjectKind::Bed);
+/// The words of all subjects that findings can have.
+pub const ALL_SUBJECTS: [(&str, SubjectKind); 4] = [PERSON, VISIT, INSTITUTION, BED];
+
 /// What alerts of a kind of detection can be about, with the words in rule files.
 pub fn subjects(detection: &Detection) -> &'static [(&'static str, SubjectKind)] {
-    const PERSON: (&str, SubjectKind) = ("person", SubjectKind::Person);
-    const VISIT: (&str, SubjectKind) = ("visit", SubjectKind::Visit);
-    const INSTITUTION: (&str, SubjectKind) = ("institution", SubjectKind::Institution);
     match detection {
         Detection::Repeat(Repeat { grouping: Grouping::VisitAnchored, .. })
         | Detection::ExclusivePair(ExclusivePair { scope: PairScope::Visit, .. })
@@ -353,7 +389,7 @@ pub fn subjects(detection: &Detection) -> &'static [(&'static str, SubjectKind)]
         | Detection::MissingActivity(_)
         | Detection::Threshold(_) => &[VISIT, PERSON, INSTITUTION],
         Detection::Repeat(_) | Detection::NextStay(_) => &[PERSON, INSTITUTION],
-        Detection::Overlap(Overlap { key: OverlapKey::Bed, .. }) => &[("bed", SubjectKind::Bed), INSTITUTION],
+        Detection::Overlap(Overlap { key: OverlapKey::Bed, .. }) => &[BED, INSTITUTION],
         Detection::Run(_) => &[INSTITUTION],
         _ => &[PERSON],
     }
@@ -372,7 +408,7 @@ pub fn figure_unit(detection: &Detection, figure: &str) -> (Unit, bool) {
 }
 
 /// The records and tables that a rule reads.
-pub fn reads(detection: &Detection, amount: Amount, filters: &[ShownFilter]) -> Vec<&'static str> {
+pub fn reads(detection: &Detection, amount: Amount, fields: &[ShownField]) -> Vec<&'static str> {
     let mut reads: Vec<&'static str> = match detection {
         Detection::Repeat(Repeat { grouping: Grouping::PersonInstitutionChained { similarity: Some(_) }, .. }) => {
             vec!["settlement", "fee_detail"]
@@ -399,7 +435,7 @@ pub fn reads(detection: &Detection, amount: Amount, filters: &[ShownFilter]) -> 
     if amount == Amount::FundOfVisit {
         also("settlement");
     }
-    if filters.iter().any(|filter| filter.sql.contains("med_class")) {
+    if fields.iter().any(|field| field.value.contains("med_class")) {
         also("med_types");
     }
     reads

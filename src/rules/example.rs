@@ -62,14 +62,15 @@ pub struct Expected {
 }
 
 /// What marks a record that takes something out.
-const TAKES_OUT: [&str; 5] = ["refd_setl_flag", "init_feedetl_sn", "fee_detail_delete", "admission_cancel", "discharge_cancel"];
+const TAKES_OUT: [&str; 5] =
+    ["refd_setl_flag", "init_feedetl_sn", "fee_detail_delete", "admission_cancel", "discharge_cancel"];
 
-/// Reads all tests of a rule file.
-pub fn read<'a>(tables: Vec<Table<'a>>, identity: &[String]) -> Vec<Example> {
+/// Reads all tests of a rule file. `identity` are the parts that findings have, where they are known.
+pub fn read<'a>(tables: Vec<Table<'a>>, identity: Option<&[String]>) -> Vec<Example> {
     tables.into_iter().filter_map(|table| example(&table, identity)).collect()
 }
 
-fn example<'a>(table: &Table<'a>, identity: &[String]) -> Option<Example> {
+fn example<'a>(table: &Table<'a>, identity: Option<&[String]>) -> Option<Example> {
     let desk = table.desk;
     let name = table.text("name");
     let kind = table.choice("kind", &Kind::WORDS);
@@ -105,10 +106,18 @@ fn example<'a>(table: &Table<'a>, identity: &[String]) -> Option<Example> {
     let (name, kind, records) = (name?, kind?, records?);
     match kind {
         Kind::Positive if expect.is_empty() => {
-            desk.note(records.span.clone(), "a positive test expects a finding", Some("add `[[tests.expect]]`".to_owned()));
+            desk.note(
+                records.span.clone(),
+                "a positive test expects a finding",
+                Some("add `[[tests.expect]]`".to_owned()),
+            );
         }
         Kind::Negative if !expect.is_empty() => {
-            desk.note(table.span.clone(), "a negative test expects no finding", Some("`kind = \"positive\"`?".to_owned()));
+            desk.note(
+                table.span.clone(),
+                "a negative test expects no finding",
+                Some("`kind = \"positive\"`?".to_owned()),
+            );
         }
         Kind::Refund if !TAKES_OUT.iter().any(|mark| records.value.contains(mark)) => {
             desk.note(records.span.clone(), "a refund test has a refund, a refund row, a delete or a cancel", None);
@@ -138,12 +147,16 @@ fn check_records(desk: &Desk<'_>, records: &At<&str>) {
     for bad in decoded.bad {
         let line = batch.payload(&batch.messages[bad.line as usize]);
         let line = std::str::from_utf8(line).unwrap_or_default().trim();
-        desk.note(super::parameter::within(desk, records, line), format!("this record cannot be read: {}", bad.reason), None);
+        desk.note(
+            super::parameter::within(desk, records, line),
+            format!("this record cannot be read: {}", bad.reason),
+            None,
+        );
     }
 }
 
-fn expected(table: &Table<'_>, identity: &[String]) -> Option<Expected> {
-    let parts = table.table("identity").and_then(|table| read_identity(&table, identity));
+fn expected(table: &Table<'_>, identity: Option<&[String]>) -> Option<Expected> {
+    let parts = table.table("identity").and_then(|table| read_identity(&table, identity?));
     let severity = table.choice("severity", &severity::WORDS);
     let amount = match table.optional_text("amount_at_issue") {
         None => Some(None).filter(|_| table.get("amount_at_issue").is_none()),
@@ -159,7 +172,11 @@ fn expected(table: &Table<'_>, identity: &[String]) -> Option<Expected> {
     let (violating, involved) = (ids("violating"), ids("involved"));
     table.finish();
     if violating.is_empty() {
-        table.desk.note(table.span.clone(), "a finding has violating evidence", Some("`violating = [\"…\"]`".to_owned()));
+        table.desk.note(
+            table.span.clone(),
+            "a finding has violating evidence",
+            Some("`violating = [\"…\"]`".to_owned()),
+        );
     }
     Some(Expected { identity: parts?, severity: severity?, amount: amount?, violating, involved })
 }

@@ -92,12 +92,9 @@ impl Folder {
                 Ok(bytes) => {
                     files.insert(path, Cow::Owned(bytes));
                 }
-                Err(message) => mistakes.0.push(Mistake {
-                    file: file.display().to_string(),
-                    place: None,
-                    message,
-                    hint: None,
-                }),
+                Err(message) => {
+                    mistakes.0.push(Mistake { file: file.display().to_string(), place: None, message, hint: None })
+                }
             }
         }
         if mistakes.0.is_empty() { Ok(Self { name, files }) } else { Err(mistakes) }

@@ -61,7 +61,8 @@ impl Knowledge {
         let mut knowledge = Self::default();
 
         let mut exclusive = Vec::new();
-        let there = read(EXCLUSIVE_ITEMS, &["main", "included", "scope"], &mut |row| exclusive.extend(exclusive_row(row)));
+        let there =
+            read(EXCLUSIVE_ITEMS, &["main", "included", "scope"], &mut |row| exclusive.extend(exclusive_row(row)));
         exclusive.sort();
         exclusive.dedup();
         knowledge.exclusive = there.map(|()| exclusive);
@@ -85,7 +86,13 @@ impl Knowledge {
             }
         };
         if read(MED_TYPES, &["code", "class"], &mut med_type).is_none() {
-            read_table(MED_TYPES, built_in.get(MED_TYPES).unwrap_or_default(), &["code", "class"], &mut Vec::new(), &mut med_type);
+            read_table(
+                MED_TYPES,
+                built_in.get(MED_TYPES).unwrap_or_default(),
+                &["code", "class"],
+                &mut Vec::new(),
+                &mut med_type,
+            );
         }
 
         let laws = &mut knowledge.laws;
@@ -172,7 +179,11 @@ impl Row<'_, '_> {
 }
 
 fn read_table(
-    name: &str, bytes: &[u8], columns: &[&'static str], mistakes: &mut Vec<Mistake>, row: &mut dyn FnMut(&Row<'_, '_>),
+    name: &str,
+    bytes: &[u8],
+    columns: &[&'static str],
+    mistakes: &mut Vec<Mistake>,
+    row: &mut dyn FnMut(&Row<'_, '_>),
 ) {
     let Some(text) = text_of(name, bytes, mistakes) else {
         return;
@@ -269,7 +280,10 @@ mod tests {
     #[test]
     fn a_pair_counts_once_and_the_smaller_limit_holds() {
         let (knowledge, mistakes) = read(&[
-            (EXCLUSIVE_ITEMS, "\u{feff}source,main,included,scope\r\nx,A,B,day\r\ny,A,B,day\r\nx,A,B,visit\r\nx,A,C,6h\r\n"),
+            (
+                EXCLUSIVE_ITEMS,
+                "\u{feff}source,main,included,scope\r\nx,A,B,day\r\ny,A,B,day\r\nx,A,B,visit\r\nx,A,C,6h\r\n",
+            ),
             (DAILY_LIMITS, "item,limit,unit\nA,24,hour\nA,1.5,day\nB,0.0001,day\n\n"),
         ]);
         assert_eq!(mistakes, [""; 0]);

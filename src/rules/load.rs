@@ -66,7 +66,8 @@ impl Library {
         }
         if files.is_empty() && mistakes.is_empty() {
             let hint = "rule files are `<family>/<id>-<name>.toml` in it".to_owned();
-            mistakes.push(Mistakes::one(folder.name.as_str(), "there is no rule in this folder", Some(hint)).0.remove(0));
+            mistakes
+                .push(Mistakes::one(folder.name.as_str(), "there is no rule in this folder", Some(hint)).0.remove(0));
         }
         if !mistakes.is_empty() {
             return Err(Mistakes(mistakes));
@@ -118,6 +119,14 @@ impl RuleSet {
     /// Every mistake in every file.
     pub fn load(rules: &RulesDir, registry: Option<&Path>, ids: &Ids) -> Result<Self, Mistakes> {
         Ok(Library::compile(read_folder(rules, registry)?, ids)?.1)
+    }
+
+    /// Loads a folder that is in memory.
+    ///
+    /// # Errors
+    /// Every mistake in every file.
+    pub fn of_folder(folder: Folder, ids: &Ids) -> Result<Self, Mistakes> {
+        Ok(Library::compile(folder, ids)?.1)
     }
 
     /// Calls `see` with every id in the table of codes that the set holds.
@@ -192,7 +201,8 @@ fn day_items(rules: &[Rule]) -> Set<Code> {
 pub fn fuzz_rule_file(bytes: &[u8]) {
     let mut folder = Folder::built_in();
     folder.put("fuzz/FUZZ-01.toml", bytes.to_vec());
-    let knowledge = Knowledge { laws: BTreeMap::from([("TL38(1)".to_owned(), Default::default())]), ..Knowledge::default() };
+    let knowledge =
+        Knowledge { laws: BTreeMap::from([("TL38(1)".to_owned(), Default::default())]), ..Knowledge::default() };
     let ids = Ids::new(1);
     let mut context = Context::new(&ids, &knowledge);
     if let Err(mistakes) = RuleFile::read(&folder, "fuzz/FUZZ-01.toml", &mut context) {

@@ -39,7 +39,8 @@ impl Place {
         let (from, to) = (floor(wrong.start), floor(wrong.end.max(wrong.start)));
         let bytes = source.as_bytes();
         let line_start = bytes[..from].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let line_end = |at: usize| bytes[at..].iter().position(|byte| *byte == b'\n').map_or(source.len(), |end| at + end);
+        let line_end =
+            |at: usize| bytes[at..].iter().position(|byte| *byte == b'\n').map_or(source.len(), |end| at + end);
         // A value over many lines is shown by its first ones, an endless line by its middle.
         let start = floor(line_start.max(from.saturating_sub(MAX_SHOWN / 2)));
         let end = floor(line_end(to).min(start + MAX_SHOWN)).max(start);
@@ -156,6 +157,12 @@ impl<'a> Desk<'a> {
 /// The valid name that a wrong one was probably meant to be.
 pub fn nearest<'n>(wrong: &str, valid: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let wrong = wrong.to_lowercase();
+    let valid: Vec<&'n str> = valid.into_iter().collect();
+    if wrong.len() > 2
+        && let Some(name) = valid.iter().filter(|name| name.to_lowercase().starts_with(&wrong)).min()
+    {
+        return Some(name);
+    }
     let near = |name: &'n str| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name);
     let (distance, name) = valid.into_iter().map(near).min()?;
     (distance <= 1 + name.chars().count() / 3).then_some(name)
@@ -165,7 +172,9 @@ pub fn nearest<'n>(wrong: &str, valid: impl IntoIterator<Item = &'n str>) -> Opt
 pub fn one_of<'n>(wrong: &str, valid: impl IntoIterator<Item = &'n str> + Clone) -> String {
     match nearest(wrong, valid.clone()) {
         Some(name) => format!("did you mean `{name}`?"),
-        None => format!("valid here: {}", valid.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+        None => {
+            format!("valid here: {}", valid.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+        }
     }
 }
 
@@ -180,7 +189,9 @@ mod tests {
         let at = source.find("\"life\"").expect("it is there");
         desk.note(at..at + 6, "`life` is no status", Some(one_of("life", ["draft", "live"])));
         let text = Mistakes(desk.finish()).to_string();
-        for part in ["error: `life` is no status", "rules/a.toml:3:10", "status = \"life\"", "^^^^^^", "did you mean `live`?"] {
+        for part in
+            ["error: `life` is no status", "rules/a.toml:3:10", "status = \"life\"", "^^^^^^", "did you mean `live`?"]
+        {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }

@@ -198,7 +198,8 @@ impl<'a> Parameters<'a> {
     pub fn finish(self) -> Vec<Parameter> {
         for (parameter, used) in self.list.iter().zip(self.used.into_inner()) {
             if !used {
-                let hint = format!("refer to it as `\"${0}\"`, or as `${0}` in an expression or a message", parameter.name);
+                let hint =
+                    format!("refer to it as `\"${0}\"`, or as `${0}` in an expression or a message", parameter.name);
                 self.desk.note(
                     parameter.span.clone(),
                     format!("parameter `{}` is not used by the rule", parameter.name),

@@ -170,11 +170,7 @@ pub fn text<'a>(desk: &Desk<'_>, key: &str, value: &'a Spanned<DeValue<'a>>) -> 
 }
 
 /// A value as a list.
-pub fn list<'a>(
-    desk: &Desk<'_>,
-    key: &str,
-    value: &'a Spanned<DeValue<'a>>,
-) -> Option<At<&'a [Spanned<DeValue<'a>>]>> {
+pub fn list<'a>(desk: &Desk<'_>, key: &str, value: &'a Spanned<DeValue<'a>>) -> Option<At<&'a [Spanned<DeValue<'a>>]>> {
     match value.get_ref() {
         DeValue::Array(values) => Some(At { value: values, span: value.span() }),
         _ => {

@@ -1,6 +1,6 @@
 //! A rule file as a whole: what the engine runs, what people read, and its tests.
 
-use super::detection::{self, Context, ShownFilter, amounts, reads, subjects};
+use super::detection::{self, ALL_AMOUNTS, ALL_SUBJECTS, Context, ShownField, amounts, reads, subjects};
 use super::example::{self, Example, Kind};
 use super::folder::Folder;
 use super::knowledge::{DAILY_LIMITS, EXCLUSIVE_ITEMS, MED_TYPES};
@@ -33,8 +33,8 @@ pub struct RuleFile {
     pub ask_for: Vec<Bilingual>,
     /// The records and tables that it reads.
     pub reads: Vec<String>,
-    /// Its filters.
-    pub filters: Vec<ShownFilter>,
+    /// The fields of its detection.
+    pub fields: Vec<ShownField>,
     /// Its tests.
     pub examples: Vec<Example>,
 }
@@ -91,7 +91,7 @@ fn read_rule<'a>(table: &Table<'a>, folder: &Folder, path: &str, context: &mut C
         ],
     );
     let name = table.bilingual("name");
-    let definition = table.table("definition").and_then(|table| read_texts(&table, &parameters, None));
+    let definition = table.table("definition").and_then(|table| read_texts(&table, &parameters, false, None));
     let exemptions = table.bilinguals("exemptions");
     let (false_positives, ask_for) = (table.bilinguals("false_positives"), table.bilinguals("ask_for"));
     let legal_basis = legal_basis(table, context);
@@ -105,27 +105,22 @@ fn read_rule<'a>(table: &Table<'a>, folder: &Folder, path: &str, context: &mut C
         &mut aside
     };
     let found = table.table("detection").and_then(|table| detection::read(&table, &parameters, place));
-    let severity_table = table.table("severity");
-    let message = table.table("message");
-    let Some((detection, filters)) = found else {
-        // The rest depends on the kind of detection; it is only asked for, so that its keys are known.
-        for key in ["subject", "identity", "amount", "reads", "tests"] {
-            table.get(key);
-        }
-        table.finish();
-        return None;
-    };
-    let severity = severity_table.and_then(|table| severity::read(&table, &parameters, &detection));
-    let subject = table.choice("subject", subjects(&detection));
-    let amount = table.choice("amount", amounts(&detection));
-    let identity = identity(table, &detection);
-    let message = message.and_then(|table| read_texts(&table, &parameters, Some(&detection)));
-    let reads = amount.and_then(|amount| read_reads(table, &detection, amount, &filters));
-    let examples = example::read(table.tables("tests"), identity.as_deref().unwrap_or_default());
+    // What depends on the kind of detection is checked as far as it can be without.
+    let (detection, fields) = found.map_or((None, Vec::new()), |(detection, fields)| (Some(detection), fields));
+    let kind = detection.as_ref();
+    let severity = table.table("severity").and_then(|table| severity::read(&table, &parameters, kind));
+    let subject = table.choice("subject", kind.map_or(&ALL_SUBJECTS, subjects));
+    let amount = table.choice("amount", kind.map_or(&ALL_AMOUNTS, amounts));
+    let identity = identity(table, kind);
+    let message = table.table("message").and_then(|table| read_texts(&table, &parameters, true, kind));
+    let reads = read_reads(table, kind.zip(amount), &fields);
+    let tests = table.tables("tests");
     if status == Some(Status::Live) {
-        check_tests(table, &examples);
+        check_tests(table, &tests);
     }
+    let examples = example::read(tests, identity.as_deref());
     table.finish();
+    let detection = detection?;
     let parameters = parameters.finish();
     let version = version(folder, path, reads.as_deref().unwrap_or_default());
     let rule = Rule {
@@ -152,7 +147,7 @@ fn read_rule<'a>(table: &Table<'a>, folder: &Folder, path: &str, context: &mut C
         false_positives,
         ask_for,
         reads: reads?,
-        filters,
+        fields,
         examples,
     })
 }
@@ -160,7 +155,10 @@ fn read_rule<'a>(table: &Table<'a>, folder: &Folder, path: &str, context: &mut C
 /// `STY-01`; the file's name begins with it.
 fn check_id(desk: &Desk<'_>, id: &At<&str>, path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-';
-    if id.value.len() > LONGEST_ID || !id.value.bytes().all(plain) || !id.value.starts_with(|first: char| first.is_ascii_uppercase()) {
+    if id.value.len() > LONGEST_ID
+        || !id.value.bytes().all(plain)
+        || !id.value.starts_with(|first: char| first.is_ascii_uppercase())
+    {
         let hint = "capital letters, digits and `-`, for example `STY-01`".to_owned();
         desk.note(id.span.clone(), format!("`{}` is no id of a rule", id.value), Some(hint));
         return false;
@@ -188,7 +186,11 @@ fn check_family(desk: &Desk<'_>, family: &At<&str>, path: &str) -> bool {
     }
     if folder != family.value {
         let hint = format!("`family = \"{folder}\"`, or move the file to `{}/`", family.value);
-        desk.note(family.span.clone(), format!("the folder of this rule is `{folder}`, not `{}`", family.value), Some(hint));
+        desk.note(
+            family.span.clone(),
+            format!("the folder of this rule is `{folder}`, not `{}`", family.value),
+            Some(hint),
+        );
         return false;
     }
     true
@@ -210,13 +212,14 @@ fn legal_basis(table: &Table<'_>, context: &Context<'_>) -> Vec<String> {
 
 /// The identity names every part that its kind of detection offers: with fewer, different findings would share an
 /// alert.
-fn identity(table: &Table<'_>, detection: &Detection) -> Option<Vec<String>> {
+fn identity(table: &Table<'_>, kind: Option<&Detection>) -> Option<Vec<String>> {
     let value = table.require("identity")?;
     let parts = table.texts("identity");
-    let offered = detection.identities();
+    let kind = kind?;
+    let offered = kind.identities();
     let mut complete = true;
     for part in parts.iter().filter(|part| !offered.contains(&part.value)) {
-        let message = format!("`{}` is no part of the identity of `{}`", part.value, detection.word());
+        let message = format!("`{}` is no part of the identity of `{}`", part.value, kind.word());
         table.desk.note(part.span.clone(), message, Some(one_of(part.value, offered.iter().copied())));
         complete = false;
     }
@@ -230,11 +233,18 @@ fn identity(table: &Table<'_>, detection: &Detection) -> Option<Vec<String>> {
 }
 
 /// Reads a text in both languages with names in braces: `{$parameter}`, and in messages what a finding shows.
-fn read_texts<'a>(table: &Table<'a>, parameters: &Parameters<'a>, shows: Option<&Detection>) -> Option<Bilingual> {
+fn read_texts<'a>(
+    table: &Table<'a>,
+    parameters: &Parameters<'a>,
+    message: bool,
+    kind: Option<&Detection>,
+) -> Option<Bilingual> {
     let (zh, en) = (table.text("zh"), table.text("en"));
     table.finish();
-    let known: Vec<String> = shows.map(shown_names).unwrap_or_default();
-    let fill = |text: At<&str>| fill_in(table.desk, &text, parameters, &known);
+    let names = kind.map(shown_names);
+    // In a message of an unknown kind any name may be right.
+    let known = if message { names.as_deref() } else { Some(&[] as &[String]) };
+    let fill = |text: At<&str>| fill_in(table.desk, &text, parameters, known);
     let (zh, en) = (zh.and_then(fill), en.and_then(fill));
     Some(Bilingual { zh: zh?, en: en? })
 }
@@ -248,7 +258,7 @@ fn shown_names(detection: &Detection) -> Vec<String> {
 }
 
 /// Checks the names in braces, and writes the values of parameters in their place.
-fn fill_in(desk: &Desk<'_>, text: &At<&str>, parameters: &Parameters<'_>, known: &[String]) -> Option<String> {
+fn fill_in(desk: &Desk<'_>, text: &At<&str>, parameters: &Parameters<'_>, known: Option<&[String]>) -> Option<String> {
     let mut filled = String::new();
     let mut complete = true;
     let mut rest = text.value.trim();
@@ -265,14 +275,14 @@ fn fill_in(desk: &Desk<'_>, text: &At<&str>, parameters: &Parameters<'_>, known:
                 Some(parameter) => filled.push_str(&parameter.shown()),
                 None => complete = false,
             }
-        } else if known.iter().any(|valid| valid == name) {
+        } else if known.is_none_or(|known| known.iter().any(|valid| valid == name)) {
             filled.push('{');
             filled.push_str(name);
             filled.push('}');
         } else {
-            let hint = match known.is_empty() {
-                true => "only parameters can be shown here: `{$name}`".to_owned(),
-                false => one_of(name, known.iter().map(String::as_str)),
+            let hint = match known.unwrap_or_default() {
+                [] => "only parameters can be shown here: `{$name}`".to_owned(),
+                known => one_of(name, known.iter().map(String::as_str)),
             };
             let span = super::parameter::within(desk, text, &format!("{{{name}}}"));
             desk.note(span, format!("`{name}` cannot be shown here"), Some(hint));
@@ -284,10 +294,11 @@ fn fill_in(desk: &Desk<'_>, text: &At<&str>, parameters: &Parameters<'_>, known:
 }
 
 /// What the rule says it reads must be what it does read.
-fn read_reads(table: &Table<'_>, detection: &Detection, amount: Amount, filters: &[ShownFilter]) -> Option<Vec<String>> {
+fn read_reads(table: &Table<'_>, kind: Option<(&Detection, Amount)>, fields: &[ShownField]) -> Option<Vec<String>> {
     let value = table.require("reads")?;
     let written: Vec<&str> = table.texts("reads").into_iter().map(|name| name.value).collect();
-    let needed = reads(detection, amount, filters);
+    let (detection, amount) = kind?;
+    let needed = reads(detection, amount, fields);
     let same = written.len() == needed.len() && needed.iter().all(|name| written.contains(name));
     if !same {
         let hint = format!("`reads = [\"{}\"]`", needed.join("\", \""));
@@ -296,12 +307,15 @@ fn read_reads(table: &Table<'_>, detection: &Detection, amount: Amount, filters:
     same.then(|| written.into_iter().map(str::to_owned).collect())
 }
 
-fn check_tests(table: &Table<'_>, examples: &[Example]) {
-    let missing = Kind::WORDS.iter().filter(|(_, kind)| !examples.iter().any(|example| example.kind == *kind));
-    let missing: Vec<&str> = missing.map(|(word, _)| *word).collect();
+fn check_tests(table: &Table<'_>, tests: &[Table<'_>]) {
+    let kind = |test: &Table<'_>| test.get("kind").and_then(|kind| kind.get_ref().as_str().map(str::to_owned));
+    let kinds: Vec<Option<String>> = tests.iter().map(kind).collect();
+    let missing = Kind::WORDS.iter().map(|(word, _)| *word);
+    let missing: Vec<&str> = missing.filter(|word| !kinds.iter().any(|kind| kind.as_deref() == Some(*word))).collect();
     if !missing.is_empty() {
         let span = table.get("status").map_or(table.span.clone(), toml::Spanned::span);
-        let message = format!("a live rule has tests of all kinds, and this one has none that is {}", missing.join(" or "));
+        let message =
+            format!("a live rule has tests of all kinds, and this one has none that is {}", missing.join(" or "));
         table.desk.note(span, message, Some("add `[[tests]]`, or set the status to `draft` or `shadow`".to_owned()));
     }
 }
@@ -310,7 +324,9 @@ fn check_tests(table: &Table<'_>, examples: &[Example]) {
 fn version(folder: &Folder, path: &str, reads: &[String]) -> String {
     // By what they are: a rule file with another name is the same rule.
     let mut files = vec![("rule", path)];
-    for (name, table) in [("exclusive_items", EXCLUSIVE_ITEMS), ("daily_limits", DAILY_LIMITS), ("med_types", MED_TYPES)] {
+    for (name, table) in
+        [("exclusive_items", EXCLUSIVE_ITEMS), ("daily_limits", DAILY_LIMITS), ("med_types", MED_TYPES)]
+    {
         if reads.iter().any(|read| read == name) {
             files.push((name, table));
         }

@@ -7,12 +7,8 @@ use super::reader::Table;
 use super::rule::{Band, Bound, Comparison, Detection, Severity, SeverityBands};
 
 /// The words of severities.
-pub const WORDS: [(&str, Severity); 4] = [
-    ("low", Severity::Low),
-    ("medium", Severity::Medium),
-    ("high", Severity::High),
-    ("critical", Severity::Critical),
-];
+pub const WORDS: [(&str, Severity); 4] =
+    [("low", Severity::Low), ("medium", Severity::Medium), ("high", Severity::High), ("critical", Severity::Critical)];
 
 /// How a figure can be compared: with a number, or with so many times its own limit.
 const COMPARISONS: [(&str, &str, Comparison); 4] = [
@@ -25,15 +21,14 @@ const COMPARISONS: [(&str, &str, Comparison); 4] = [
 const MAX_TIMES: i64 = 1_000;
 
 /// Reads the table.
-pub fn read<'a>(table: &Table<'a>, parameters: &Parameters<'a>, detection: &Detection) -> Option<SeverityBands> {
+pub fn read<'a>(table: &Table<'a>, parameters: &Parameters<'a>, kind: Option<&Detection>) -> Option<SeverityBands> {
     let otherwise = table.choice("otherwise", &WORDS);
-    let bands: Vec<Option<Band>> =
-        table.tables("bands").iter().map(|band| read_band(band, parameters, detection)).collect();
+    let bands: Vec<Option<Band>> = table.tables("bands").iter().map(|band| read_band(band, parameters, kind)).collect();
     table.finish();
     Some(SeverityBands { otherwise: otherwise?, bands: bands.into_iter().collect::<Option<_>>()? })
 }
 
-fn read_band<'a>(table: &Table<'a>, parameters: &Parameters<'a>, detection: &Detection) -> Option<Band> {
+fn read_band<'a>(table: &Table<'a>, parameters: &Parameters<'a>, kind: Option<&Detection>) -> Option<Band> {
     let figure = table.text("figure");
     let severity = table.choice("is", &WORDS);
     let mut found = Vec::new();
@@ -42,7 +37,7 @@ fn read_band<'a>(table: &Table<'a>, parameters: &Parameters<'a>, detection: &Det
         found.extend(table.get(times).map(|value| (times, value, comparison, true)));
     }
     table.finish();
-    let figure = figure?;
+    let (figure, detection) = (figure?, kind?);
     let figures = detection.figures();
     if !figures.contains(&figure.value) {
         let message = format!("`{}` gives no figure `{}`", detection.word(), figure.value);
@@ -50,7 +45,8 @@ fn read_band<'a>(table: &Table<'a>, parameters: &Parameters<'a>, detection: &Det
         return None;
     }
     let [(key, value, comparison, times)] = found[..] else {
-        let hint = "`at_most`, `at_least`, `above` or `below`; with `_times_limit` for a multiple of the limit".to_owned();
+        let hint =
+            "`at_most`, `at_least`, `above` or `below`; with `_times_limit` for a multiple of the limit".to_owned();
         table.desk.note(table.span.clone(), "a band has exactly one comparison", Some(hint));
         return None;
     };

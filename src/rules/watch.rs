@@ -95,7 +95,8 @@ mod tests {
 
         let file = folder.path().join("stays/STY-01-split-stay.toml");
         let text = fs::read_to_string(&file).expect("the rule");
-        let old_version = |set: &RuleSet| set.rules.iter().find(|rule| rule.id == "STY-01").map(|rule| rule.version.clone());
+        let old_version =
+            |set: &RuleSet| set.rules.iter().find(|rule| rule.id == "STY-01").map(|rule| rule.version.clone());
         fs::write(&file, text.replace("status = \"live\"", "status = \"shadow\"")).expect("written");
         assert!(watch.poll(&ids).is_none(), "it may still be being written");
         let changed = watch.poll(&ids).expect("it stands still").unwrap_or_else(|mistakes| panic!("{mistakes}"));

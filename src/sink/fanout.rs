@@ -159,7 +159,8 @@ impl<T: Item> Fanout<T> {
         self.failure().unwrap_or(SinkFailure { sink: lane.name, reason })
     }
 
-    /// The greatest sequence number that all required sinks have durably done, with everything before it.
+    /// The greatest sequence number that all required sinks have durably done, with everything before it;
+    /// `u64::MAX` where no sink is required.
     pub fn acknowledged(&self) -> u64 {
         let required = self.lanes.iter().filter(|lane| lane.required);
         required.map(|lane| lane.queue.acknowledged()).min().unwrap_or(u64::MAX)

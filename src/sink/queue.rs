@@ -189,11 +189,6 @@ impl<T> Queue<T> {
         self.arrived.notify_all();
         self.moved.notify_all();
     }
-
-    /// Whether the sink has stopped.
-    pub(super) fn is_dead(&self) -> bool {
-        self.state.lock().phase == Phase::Dead
-    }
 }
 
 impl<T> State<T> {

@@ -93,6 +93,13 @@ pub struct Handle {
 /// The source's end. Dropping it is the end of the stream.
 pub struct Outlet(Handle);
 
+impl Outlet {
+    /// What can be done here, to be taken elsewhere.
+    pub fn handle(&self) -> Handle {
+        self.0.clone()
+    }
+}
+
 impl std::ops::Deref for Outlet {
     type Target = Handle;
 

@@ -11,15 +11,19 @@ use std::sync::Arc;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads rows to the end and sends batches as they fill; what is left stays in `filling`. A position is the line a
-/// row begins on. A row with more or fewer cells than the header is handed on as a JSON array, which the decoder
-/// refuses: nobody knows which cell is missing.
+/// row begins on; empty lines are skipped. A row with more or fewer cells than the header is handed on as a JSON
+/// array, which the decoder refuses: nobody knows which cell is missing.
 ///
 /// # Errors
 /// The reader's.
-pub fn feed(
-    reader: impl Read, origin: &Arc<Origin>, filling: &mut Filling, outlet: &Outlet,
-) -> io::Result<Ended> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(super::lines::BUFFER).from_reader(reader);
+pub fn feed(reader: impl Read, origin: &Arc<Origin>, filling: &mut Filling, outlet: &Outlet) -> io::Result<Ended> {
+    // Rows end at the line feed alone, so that lines are counted right; what precedes it in files of Windows is cut
+    // off below.
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .terminator(csv::Terminator::Any(b'\n'))
+        .buffer_capacity(super::lines::BUFFER)
+        .from_reader(reader);
     let names: Vec<Vec<u8>> = reader
         .byte_headers()
         .map_err(io_error)?
@@ -29,14 +33,22 @@ pub fn feed(
     let mut row = csv::ByteRecord::new();
     let mut json = Vec::new();
     while reader.read_byte_record(&mut row).map_err(io_error)? {
-        json.clear();
-        if row.len() == names.len() {
-            object(&names, &row, &mut json);
-        } else {
-            array(&row, &mut json);
+        let mut cells: Vec<&[u8]> = row.iter().collect();
+        if let Some(last) = cells.last_mut() {
+            *last = last.strip_suffix(b"\r").unwrap_or(last);
         }
-        let line = row.position().map_or(0, csv::Position::line);
-        filling.push(&json, origin, line);
+        if *cells == [b""] {
+            continue;
+        }
+        json.clear();
+        if cells.len() == names.len() {
+            object(&names, &cells, &mut json);
+        } else {
+            array(&cells, &mut json);
+        }
+        let inside = row.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let line_end = u64::from(!reader.is_done());
+        filling.push(&json, origin, reader.position().line().saturating_sub(inside + line_end));
         if filling.is_full() && outlet.flush(filling).is_err() {
             return Ok(Ended::Stopped);
         }
@@ -53,9 +65,9 @@ fn io_error(error: csv::Error) -> io::Error {
 
 /// Cells are texts, which the decoder takes for numbers and codes alike; flags and embedded details have JSON of
 /// their own. An empty cell is an absent field.
-fn object(names: &[Vec<u8>], row: &csv::ByteRecord, json: &mut Vec<u8>) {
+fn object(names: &[Vec<u8>], cells: &[&[u8]], json: &mut Vec<u8>) {
     json.push(b'{');
-    for (name, cell) in names.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
+    for (name, cell) in names.iter().zip(cells.iter().copied()).filter(|(_, cell)| !cell.is_empty()) {
         // A name that is not UTF-8 names no field; its cell is passed on with it, and the record refused.
         if json.last() != Some(&b'{') {
             json.push(b',');
@@ -75,9 +87,9 @@ fn is_json_array(cell: &[u8]) -> bool {
     cell.trim_ascii_start().starts_with(b"[") && serde_json::from_slice::<serde::de::IgnoredAny>(cell).is_ok()
 }
 
-fn array(row: &csv::ByteRecord, json: &mut Vec<u8>) {
+fn array(cells: &[&[u8]], json: &mut Vec<u8>) {
     json.push(b'[');
-    for (number, cell) in row.iter().enumerate() {
+    for (number, cell) in cells.iter().enumerate() {
         if number > 0 {
             json.push(b',');
         }
@@ -128,6 +140,7 @@ mod tests {
         let rows = rows(b"a,b\n1\n1,2,3\n1,2\n");
         let json: Vec<&str> = rows.iter().map(|(_, json)| json.as_str()).collect();
         assert_eq!(json, [r#"["1"]"#, r#"["1","2","3"]"#, r#"{"a":"1","b":"2"}"#]);
+        assert_eq!(self::rows(b"a,b\r\n\r\n1,2\r\n\n\"x\r\ny\",3\r\n5,\"6\"").iter().map(|(at, _)| at.as_str()).collect::<Vec<_>>(), ["f.csv:3", "f.csv:5", "f.csv:7"]);
         assert!(self::rows(b"a,b\n").is_empty());
         assert!(self::rows(b"").is_empty());
     }

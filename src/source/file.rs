@@ -130,8 +130,7 @@ impl One<'_> {
             Arc::new(Origin { name, separator: ':', default_type: default_type.map(str::to_owned) })
         };
         if self.path == Path::new(STDIN) {
-            let mut reader = BufReader::with_capacity(BUFFER, io::stdin());
-            return lines::feed(&mut reader, &origin(None), Pace::Waiting, filling, outlet).map_err(SourceError::Stdin);
+            return super::stdin::feed(None, filling, outlet);
         }
         let file = File::open(self.path).map_err(self.fail("open"))?;
         let counted = Counted { inner: file, passed: self.progress.passed.clone() };

@@ -1,14 +1,15 @@
 //! A person's timeline: settlements by time, stays, days with details that rules read, and deaths.
 
-use super::{Entry, insert, remove};
+use super::{Entry, insert};
 use crate::live::settlements::SettlementChange;
 use crate::record::{Day, PersonId, SettlementId, VisitId};
+use smallvec::SmallVec;
 
 /// A person's timeline.
 #[derive(Default)]
 pub struct Person {
     /// Live settlements.
-    pub settlements: Vec<Entry>,
+    pub settlements: SmallVec<[Entry; 1]>,
     extra: Option<Box<Extra>>,
 }
 
@@ -30,10 +31,16 @@ impl Person {
             return;
         }
         if let Some(before) = before {
-            remove(&mut self.settlements, &before);
+            if let Ok(place) = self.settlements.binary_search(&before) {
+                self.settlements.remove(place);
+            }
         }
-        if let Some(after) = after {
-            insert(&mut self.settlements, after);
+        if let Some(after) = after
+            && let Err(place) = self.settlements.binary_search(&after)
+        {
+            // One by one: most persons settle a few times in all that is retained.
+            self.settlements.reserve_exact(1);
+            self.settlements.insert(place, after);
         }
     }
 
@@ -79,9 +86,7 @@ impl Person {
                 self.extra = None;
             }
         }
-        if self.settlements.is_empty() {
-            self.settlements = Vec::new();
-        }
+        self.settlements.shrink_to_fit();
     }
 
     /// Visits that may be stays.

@@ -1,7 +1,7 @@
 //! Alerts depend on the set of records alone: over random worlds, in any order, with any duplication, cut into
 //! any batches, over any number of shards, the engine gives the alerts of the slow reference.
 
-use crate::reference::{Outcome, RefAlert, RefEvidence, judge};
+use crate::reference::{Outcome, RefAlert, RefEvidence, Tables, judge};
 use crate::rule_sets;
 use crate::worlds::{Dice, World, duplicated, shuffled, world};
 use fundwatch::alert::{Alert, AlertStatus, Role, yuan};
@@ -53,11 +53,22 @@ struct Judged {
 fn run(lines: &[Vec<u8>], world: &World, shards: usize, dice: &mut Dice) -> Judged {
     let ids = Arc::new(Ids::new(shards));
     let rules = Arc::new(rule_sets::of_tables(&world.tables, &ids));
-    let mut engine = Engine::new(rules, ids, &Options { threads: 1 + dice.below(2), ..Options::default() });
+    // Now and then the rules are others at first, and are replaced in the middle of the stream.
+    let replaced_at = if dice.chance(30) { dice.below(lines.len() + 1) } else { 0 };
+    let first = if replaced_at > 0 { Arc::new(rule_sets::of_tables(&Tables::default(), &ids)) } else { rules.clone() };
+    let mut engine = Engine::new(first, ids, &Options { threads: 1 + dice.below(2), ..Options::default() });
     let most = 1 + dice.below(lines.len().max(1));
     let mut rest = lines;
-    let mut last_revision = std::collections::HashMap::new();
+    let mut last_revision = std::collections::BTreeMap::new();
+    let mut replaced = replaced_at == 0;
     while !rest.is_empty() {
+        if !replaced && lines.len() - rest.len() >= replaced_at {
+            replaced = true;
+            for alert in engine.replace_rules(rules.clone()) {
+                let before = last_revision.insert(alert.alert_id, alert.revision).unwrap_or(0);
+                assert_eq!(alert.revision, before + 1, "revisions rise by one");
+            }
+        }
         let (now, later) = rest.split_at(rest.len().min(1 + dice.below(most)));
         rest = later;
         let outcome = engine.process(&Batch::of_lines("world", &now.join(&b'\n')));
@@ -65,6 +76,9 @@ fn run(lines: &[Vec<u8>], world: &World, shards: usize, dice: &mut Dice) -> Judg
             let before = last_revision.insert(alert.alert_id, alert.revision).unwrap_or(0);
             assert_eq!(alert.revision, before + 1, "revisions rise by one");
         }
+    }
+    if !replaced {
+        engine.replace_rules(rules);
     }
     let totals = engine.totals();
     assert_eq!(totals.records_in, totals.processed + totals.redelivered + totals.dead_lettered);
@@ -159,5 +173,54 @@ fn the_engine_agrees_with_the_reference_on_random_worlds() {
                 }
             }
         }
+    }
+}
+
+/// What is held of a city of so many days when only some are retained.
+fn retained_after(days: u32, retention: u32) -> (fundwatch::engine::Retained, usize, usize) {
+    let options = fundwatch::simulate::Options {
+        persons: 3_000,
+        days: Some(days),
+        dirty: false,
+        ..fundwatch::simulate::Options::default()
+    };
+    let mut city = fundwatch::simulate::Simulator::new(options);
+    let ids = Arc::new(Ids::new(2));
+    let rules = Arc::new(rule_sets::of_tables(&Tables::default(), &ids));
+    let options = Options { retention_days: Some(retention), ..Options::default() };
+    let mut engine = Engine::new(rules, ids.clone(), &options);
+    let mut lines = Vec::new();
+    let mut count = 0;
+    loop {
+        let more = city.next_line(&mut lines).is_some();
+        count += 1;
+        if !more || count % 500 == 0 {
+            engine.process(&Batch::of_lines("city", &lines));
+            lines.clear();
+        }
+        if !more {
+            break;
+        }
+    }
+    let totals = engine.totals();
+    assert_eq!(totals.records_in, totals.processed + totals.redelivered + totals.dead_lettered);
+    (engine.retained(), ids.codes.len(), ids.checks.len())
+}
+
+#[test]
+fn what_is_older_than_the_retention_goes_and_nothing_grows() {
+    let (short, codes, checks) = retained_after(60, 20);
+    let (long, more_codes, more_checks) = retained_after(150, 20);
+    // Weekdays and seasons make some difference; growth would make one of two and a half times.
+    for (name, short, long) in [
+        ("settlements", short.settlements, long.settlements),
+        ("visits", short.visits, long.visits),
+        ("fee details", short.fee_details, long.fee_details),
+        ("inventory", short.inventory, long.inventory),
+        ("codes", codes as u64, more_codes as u64),
+        ("checks", checks as u64, more_checks as u64),
+    ] {
+        assert!(short > 100, "{name}: the city is alive ({short})");
+        assert!(long < short * 3 / 2, "{name} grow: {short} after 60 days, {long} after 150");
     }
 }

@@ -1,6 +1,17 @@
 //! One test program: the engine against its oracle, and the program as its users run it.
 
+mod accounting;
+mod backtest;
+mod city;
+mod config;
 mod convergence;
+mod http;
+mod kafka;
 mod reference;
 mod rule_sets;
+mod run;
+mod rules_cli;
+mod sinks;
+mod stays;
+mod support;
 mod worlds;

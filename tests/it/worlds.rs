@@ -5,7 +5,7 @@
 //! stories told; *spelling* writes each record in one of many legal ways; *spoiled* lines of every
 //! bad kind are strewn between. The same seed and size give the same world.
 
-mod dice;
+pub mod dice;
 mod draft;
 mod mischief;
 mod refund_shapes;

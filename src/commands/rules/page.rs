@@ -2,7 +2,6 @@
 
 use crate::rules::rule::{Amount, Bilingual, Conclusion, Severity, SeverityBands, Status};
 use crate::rules::{Library, RuleFile, severity};
-use comfy_table::{Table, presets};
 use std::fmt::Write;
 
 /// A conclusion in Chinese and English.
@@ -55,7 +54,9 @@ fn amount(amount: Amount) -> (&'static str, &'static str) {
             "纳入基金范围的金额×超出数量÷总数量，四舍五入到分",
             "amount in the fund's scope × units above what is allowed ÷ all units, rounded half up to the fen",
         ),
-        Amount::FundOfVisit => ("该次就诊各笔结算的基金支付总额之和", "the sum of fund_pay_sumamt of the visit's settlements"),
+        Amount::FundOfVisit => {
+            ("该次就诊各笔结算的基金支付总额之和", "the sum of fund_pay_sumamt of the visit's settlements")
+        }
     }
 }
 
@@ -78,17 +79,20 @@ pub fn write(library: &Library, file: &RuleFile) -> String {
     heading(&mut page, "参数", "Parameters");
     if file.parameters.is_empty() {
         line(&mut page, "  无 / none");
-    } else {
-        line(&mut page, &parameters(file));
+    }
+    for parameter in &file.parameters {
+        let unit = parameter.unit;
+        line(&mut page, &format!("  {} = {} {} {}", parameter.name, parameter.shown(), unit.chinese(), unit.word()));
+        item(&mut page, "    ", &parameter.meaning.zh);
+        item(&mut page, "    ", &parameter.meaning.en);
     }
 
     heading(&mut page, "判定方法", "Detection");
-    line(&mut page, &format!("  {}", rule.detection.word()));
-    for filter in &file.filters {
-        line(&mut page, &format!("  {}: {}", filter.key, filter.sql));
+    for field in &file.fields {
+        item(&mut page, "  ", &format!("{} = {}", field.key, field.value));
     }
-    line(&mut page, &format!("  数据 reads: {}", file.reads.join(", ")));
-    line(&mut page, &format!("  同一线索 identity: {}", rule.identity.join(", ")));
+    item(&mut page, "  ", &format!("数据 reads: {}", file.reads.join(", ")));
+    item(&mut page, "  ", &format!("同一线索 identity: {}", rule.identity.join(", ")));
 
     heading(&mut page, "风险等级", "Severity");
     for band in &rule.severity.bands {
@@ -101,7 +105,8 @@ pub fn write(library: &Library, file: &RuleFile) -> String {
 
     heading(&mut page, "涉及金额", "Amount at issue");
     let amount = amount(rule.amount);
-    line(&mut page, &format!("  {}\n  {}", amount.0, amount.1));
+    item(&mut page, "  ", amount.0);
+    item(&mut page, "  ", amount.1);
 
     list(&mut page, "不适用情形", "Exemptions", &file.exemptions);
     list(&mut page, "易误判情形", "Known false positives", &file.false_positives);
@@ -122,22 +127,6 @@ pub fn write(library: &Library, file: &RuleFile) -> String {
     page
 }
 
-fn parameters(file: &RuleFile) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["参数 name", "取值 value", "单位 unit", "含义", "meaning"]);
-    for parameter in &file.parameters {
-        table.add_row([
-            parameter.name.clone(),
-            parameter.shown(),
-            format!("{} {}", parameter.unit.chinese(), parameter.unit.word()),
-            parameter.meaning.zh.clone(),
-            parameter.meaning.en.clone(),
-        ]);
-    }
-    table.to_string()
-}
-
 fn heading(page: &mut String, zh: &str, en: &str) {
     line(page, "");
     line(page, &format!("{zh} / {en}"));
@@ -150,15 +139,89 @@ fn list(page: &mut String, zh: &str, en: &str, items: &[Bilingual]) {
         line(page, "  无 / none");
     }
     for (number, item) in items.iter().enumerate() {
-        line(page, &format!("  {}. {}\n     {}", number + 1, item.zh, item.en));
+        let number = format!("  {}. ", number + 1);
+        paragraph(page, &number, "     ", &item.zh);
+        paragraph(page, "     ", "     ", &item.en);
     }
 }
 
 fn both(page: &mut String, text: &Bilingual) {
-    line(page, &format!("  {}\n  {}", text.zh, text.en));
+    item(page, "  ", &text.zh);
+    item(page, "  ", &text.en);
+}
+
+fn item(page: &mut String, indent: &str, text: &str) {
+    paragraph(page, indent, &format!("{indent}  "), text);
+}
+
+/// Writes a text in lines that are not too long.
+fn paragraph(page: &mut String, first: &str, rest: &str, text: &str) {
+    let (mut written, mut at) = (first.to_owned(), width(first));
+    let mut chars = text.char_indices().peekable();
+    while let Some((start, character)) = chars.next() {
+        // What stays together: a wide character, or all up to the next blank or wide one.
+        let mut end = start + character.len_utf8();
+        while let Some((next, other)) = chars.peek().copied() {
+            let sticks =
+                is_closing(other) || !(is_wide(character) || is_wide(other) || character == ' ' || other == ' ');
+            if !sticks {
+                break;
+            }
+            end = next + other.len_utf8();
+            chars.next();
+        }
+        let piece = &text[start..end];
+        if at + width(piece) > WIDTH && at > width(rest) {
+            line(page, written.trim_end());
+            written = rest.to_owned();
+            at = width(rest);
+            if piece == " " {
+                continue;
+            }
+        }
+        written.push_str(piece);
+        at += width(piece);
+    }
+    line(page, written.trim_end());
+}
+
+/// Columns of a page.
+const WIDTH: usize = 88;
+
+fn is_wide(character: char) -> bool {
+    matches!(u32::from(character), 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0x2_0000..=0x3_ffff)
+}
+
+/// Marks that do not begin a line.
+fn is_closing(character: char) -> bool {
+    "\u{ff0c}\u{3002}\u{ff1b}\u{ff1a}\u{3001}\u{ff09}\u{300b}\u{3015}\u{201d}".contains(character)
+}
+
+fn width(text: &str) -> usize {
+    text.chars().map(|character| 1 + usize::from(is_wide(character))).sum()
 }
 
 fn line(page: &mut String, text: &str) {
     // Writing into a text cannot fail.
     let _ = writeln!(page, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_short_and_nothing_is_lost() {
+        let text = "Two stays of one person at one institution, ".repeat(6)
+            + &"同一参保人员\u{ff0c}在同一定点医疗机构。".repeat(12)
+            + &"x".repeat(200);
+        let mut page = String::new();
+        item(&mut page, "  ", &text);
+        for line in page.lines().filter(|line| !line.contains("xxx")) {
+            assert!(width(line) <= WIDTH + 2, "{line}");
+            assert!(!line.trim_start().starts_with(is_closing), "{line}");
+        }
+        let squeeze = |text: &str| text.split_whitespace().collect::<String>();
+        assert_eq!(squeeze(&page), squeeze(&text));
+    }
 }

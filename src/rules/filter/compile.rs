@@ -8,9 +8,7 @@ use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_expr::planner::ContextProvider;
 use datafusion_expr::simplify::SimplifyContext;
-use datafusion_expr::{
-    AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
-};
+use datafusion_expr::{AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion_sql::planner::{PlannerContext, SqlToRel};
@@ -63,7 +61,9 @@ pub enum FilterError {
     #[error("this is too long: more than {MAX_LENGTH} bytes with lists written out")]
     TooLong,
     /// It has too many parts.
-    #[error("this is too involved: more than {MAX_OPERATORS} keywords and operators; values may stand in lists, `IN (…)`")]
+    #[error(
+        "this is too involved: more than {MAX_OPERATORS} keywords and operators; values may stand in lists, `IN (…)`"
+    )]
     TooInvolved,
     /// There are too many.
     #[error("there are too many different filters over a {of}: the most are {most}")]
@@ -117,9 +117,8 @@ impl Compiler {
             return Err(syntax(format!("expected the end, found: {}{}", rest.token, rest.span.start)));
         }
         let failed = |error: DataFusionError| self.error(&error);
-        let expression = SqlToRel::new(&self.context)
-            .sql_to_expr(ast, &self.schema, &mut PlannerContext::new())
-            .map_err(failed)?;
+        let expression =
+            SqlToRel::new(&self.context).sql_to_expr(ast, &self.schema, &mut PlannerContext::new()).map_err(failed)?;
         let info = SimplifyContext::builder()
             .with_schema(self.schema.clone())
             .with_config_options(self.context.options.clone())

@@ -10,11 +10,11 @@ use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
@@ -240,7 +240,7 @@ impl ConsumerContext for Context {
 
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
         match result {
-            Ok(()) | Err(KafkaError::ConsumerCommit(rdkafka::error::RDKafkaErrorCode::NoOffset)) => {}
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
             Err(error) => warn!("offsets were not committed, and will be with the next ones: {error}"),
         }
     }
@@ -250,13 +250,13 @@ impl ConsumerContext for Context {
 #[derive(Deserialize)]
 struct Statistics {
     #[serde(default)]
-    topics: HashMap<String, TopicStatistics>,
+    topics: BTreeMap<String, TopicStatistics>,
 }
 
 #[derive(Deserialize)]
 struct TopicStatistics {
     #[serde(default)]
-    partitions: HashMap<String, PartitionStatistics>,
+    partitions: BTreeMap<String, PartitionStatistics>,
 }
 
 #[derive(Deserialize)]
@@ -304,6 +304,10 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition is told here too; the loop hears of it by itself.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         warn!("kafka: {error}: {reason}");
         self.handle.set_trouble(Some(format!("{error}: {reason}")));
     }

@@ -21,7 +21,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
@@ -71,7 +71,7 @@ impl Source for KafkaSource {
 
     fn run(self: Box<Self>, outlet: &Outlet) -> Result<(), SourceError> {
         let filling = Filling::new(self.limits);
-        let handle = std::ops::Deref::deref(outlet).clone();
+        let handle = outlet.handle();
         let context = Context::new(handle, filling, self.config.start, self.alerts_known, self.drain);
         let consumer: BaseConsumer<Context> = settings::client_config(&self.config)
             .create_with_context(context)
@@ -99,11 +99,11 @@ impl Source for KafkaSource {
 fn close(consumer: BaseConsumer<Context>) {
     consumer.context().reading.lock().closing = true;
     consumer.unsubscribe();
-    let (closed, waits) = channel();
+    let (closed, waits) = sync_channel(1);
     let closing = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(move || {
         drop(consumer);
-        // Whoever waited may have gone.
-        drop(closed.send(()));
+        // An error says that whoever waited has gone.
+        let _gone = closed.send(());
     });
     if closing.is_ok() && waits.recv_timeout(CLOSE).is_err() {
         warn!(waited = ?CLOSE, "the Kafka consumer does not close and is left behind");

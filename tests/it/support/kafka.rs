@@ -41,11 +41,9 @@ pub enum Lines<'a> {
 
 /// How produced messages get their keys, and so their partitions.
 #[derive(Clone, Copy)]
-pub enum Key<'a> {
+pub enum Key {
     /// No key: spread at random.
     None,
-    /// All have this one.
-    Same(&'a str),
     /// Each line is `key TAB payload`.
     BeforeTab,
 }
@@ -128,17 +126,16 @@ impl Broker {
     }
 
     /// Produces all lines, waits until the broker has acknowledged them, and panics if one was refused.
-    pub fn kcat_produce(&self, topic: &str, lines: Lines<'_>, key: Key<'_>) {
+    pub fn kcat_produce(&self, topic: &str, lines: Lines<'_>, key: Key) {
         self.kcat_produce_with(topic, lines, key, &[]);
     }
 
     /// As [`Broker::kcat_produce`], with more arguments for kcat: `&["-p", "2"]`, `&["-H", "name=value"]`.
-    pub fn kcat_produce_with(&self, topic: &str, lines: Lines<'_>, key: Key<'_>, arguments: &[&str]) {
+    pub fn kcat_produce_with(&self, topic: &str, lines: Lines<'_>, key: Key, arguments: &[&str]) {
         let mut command = self.kcat(&["-P", "-t", topic]);
         command.args(arguments);
         match key {
             Key::None => {}
-            Key::Same(key) => drop(command.args(["-k", key])),
             Key::BeforeTab => drop(command.args(["-K", "\t"])),
         }
         if let Lines::File(path) = lines {

@@ -1,0 +1,377 @@
+//! The running program between topics of a real Apache Kafka; records are sent and alerts are read with kcat.
+
+use crate::support::kafka::{Broker, Key, Lines, Message};
+use crate::support::{Backtest, City, assert_same, essence, fundwatch, stays, wait_until};
+use flate2::read::GzDecoder;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// What no step takes on any machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Topics, a group and a configuration of a test's own.
+struct Names {
+    dir: TempDir,
+    records: String,
+    alerts: String,
+    dead_letters: String,
+    group: String,
+}
+
+/// They, on a broker.
+struct Setup<'b> {
+    broker: &'b Broker,
+    names: Names,
+}
+
+impl<'b> Setup<'b> {
+    fn new(broker: &'b Broker, partitions: u32, registry: Option<&Path>) -> Setup<'b> {
+        let names = Names {
+            dir: tempfile::tempdir().expect("a folder"),
+            records: broker.topic("records", partitions),
+            alerts: broker.topic("alerts", 2),
+            dead_letters: broker.topic("dead-letters", 1),
+            group: Broker::unique_name("group"),
+        };
+        let registry = registry.map(|path| path.display().to_string()).unwrap_or_default();
+        let config = format!(
+            r#"
+            [engine]
+            retention = "unlimited"
+            [rules]
+            registry = "{registry}"
+            [source]
+            kind = "kafka"
+            [source.kafka]
+            brokers = "{address}"
+            topics = ["{records}"]
+            group = "{group}"
+            commit_interval = "200ms"
+            [source.kafka.properties]
+            # What a killed member leaves to the next one is waited for no longer than the broker's least.
+            "session.timeout.ms" = "6000"
+            [sinks.terminal]
+            enabled = false
+            [sinks.kafka]
+            enabled = true
+            topic = "{alerts}"
+            [sinks.sqlite]
+            path = "{store}"
+            [dead_letters]
+            kind = "kafka"
+            topic = "{dead_letters}"
+            [http]
+            listen = "127.0.0.1:0"
+            "#,
+            address = broker.address(),
+            records = names.records,
+            group = names.group,
+            alerts = names.alerts,
+            store = names.dir.path().join("alerts.sqlite").display(),
+            dead_letters = names.dead_letters,
+        );
+        let setup = Setup { broker, names };
+        fs::write(setup.config(), config).expect("there is room");
+        setup
+    }
+
+    fn config(&self) -> PathBuf {
+        self.names.dir.path().join("fundwatch.toml")
+    }
+
+    fn run(&self) -> Running {
+        self.run_with(&[])
+    }
+
+    /// Starts the program, with other values for some keys of `source.kafka`.
+    fn run_with(&self, keys: &[(&str, &str)]) -> Running {
+        let log = self.names.dir.path().join("log");
+        let words = OpenOptions::new().create(true).append(true).open(&log).expect("a file");
+        let mut command = fundwatch();
+        command.arg("run").arg("--config").arg(self.config()).env_remove("RUST_LOG");
+        for (key, value) in keys {
+            command.env(format!("FUNDWATCH__SOURCE__KAFKA__{key}"), value);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);
+        Running { child: command.spawn().expect("it starts"), log }
+    }
+
+    /// Runs the program until it has read the topic to its end.
+    fn run_to_the_end(&self) {
+        let running = self.run_with(&[("UNTIL_END", "true")]);
+        let log = running.log.clone();
+        let status = running.wait("it reads the topic to its end");
+        assert!(status.success(), "{status}\n{}", fs::read_to_string(log).unwrap_or_default());
+    }
+
+    fn send(&self, lines: &[impl AsRef<[u8]>]) {
+        let lines: Vec<&[u8]> = lines.iter().map(AsRef::as_ref).collect();
+        self.broker.kcat_produce(&self.names.records, Lines::Bytes(&lines.join(&b'\n')), Key::None);
+    }
+
+    /// A message without a payload.
+    fn send_tombstone(&self) {
+        self.broker.kcat_produce_with(&self.names.records, Lines::Bytes(b"gone\t\n"), Key::BeforeTab, &["-Z"]);
+    }
+
+    fn committed(&self) -> i64 {
+        self.broker.committed_offsets(&self.names.group).values().sum()
+    }
+
+    fn wait_for_commit(&self, end: i64) {
+        wait_until("offsets are committed up to the end", LIMIT, || (self.committed() == end).then_some(()));
+    }
+
+    /// Waits for so many alerts, and returns all that are there.
+    fn wait_for_alerts(&self, count: usize, running: &Running) -> Vec<Message> {
+        let alerts = self.broker.kcat_consume(&self.names.alerts, count, LIMIT);
+        assert!(alerts.len() >= count, "{} of {count} alerts came:\n{}", alerts.len(), running.words());
+        alerts
+    }
+
+    /// What the last revision of each alert in the topic says, where it is open.
+    fn open_alerts(&self) -> BTreeMap<String, Value> {
+        let mut last = BTreeMap::new();
+        // All of one alert are in one partition, in order.
+        for message in self.broker.kcat_consume_all(&self.names.alerts) {
+            let alert = alert(&message);
+            last.insert(alert["alert_id"].to_string(), alert);
+        }
+        last.values().filter(|alert| alert["status"] == "open").map(essence).collect()
+    }
+}
+
+/// The program; ended when dropped.
+struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// What it has said, for people who look at a failed test.
+    fn words(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks it to end, and returns how it did and how long that took.
+    fn terminate(self) -> (ExitStatus, Duration) {
+        let begun = Instant::now();
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        assert!(asked.is_ok_and(|status| status.success()), "it has ended before");
+        let status = self.wait("it ends after SIGTERM");
+        (status, begun.elapsed())
+    }
+
+    fn terminate_in_order(self) {
+        let log = self.log.clone();
+        let (status, time) = self.terminate();
+        let words = fs::read_to_string(log).unwrap_or_default();
+        assert!(status.success(), "{status}\n{words}");
+        assert!(time < Duration::from_secs(10), "{time:?}\n{words}");
+    }
+
+    fn wait(mut self, what: &str) -> ExitStatus {
+        wait_until(what, 3 * LIMIT, || self.child.try_wait().expect("it is ours"))
+    }
+
+    fn assert_alive(&mut self) {
+        let ended = self.child.try_wait().expect("it is ours");
+        assert!(ended.is_none(), "{ended:?}\n{}", self.words());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // SIGKILL; where it has ended, there is nothing to do.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn alert(message: &Message) -> Value {
+    serde_json::from_str(message.text()).expect("an alert is JSON")
+}
+
+fn settlement(id: &str, visit: &str, time: &str, amount: &str, more: &str) -> String {
+    format!(
+        "{{\"type\":\"settlement\",\"setl_id\":\"{id}\",\"mdtrt_id\":\"{visit}\",\"psn_no\":\"P-{visit}\",\
+         \"fixmedins_code\":\"H1\",\"med_type\":\"11\",\"insutype\":\"310\",\"setl_time\":\"2026-03-01 {time}\",\
+         \"medfee_sumamt\":{amount},\"fund_pay_sumamt\":{amount}{more}}}"
+    )
+}
+
+#[test]
+fn nothing_is_lost_or_repeated_over_a_restart() {
+    let setup = Setup::new(Broker::shared(), 3, None);
+    let bad: [&[u8]; 3] = [b"{\"type\":\"settlement\"}", b"\xff\xfe", b"{\"type\":\"presence\",\"passed\":3}"];
+    let before = [
+        settlement("S1", "V1", "10:00:00", "300.00", ""),
+        settlement("S2", "V2", "10:00:00", "8000.00", ""),
+        settlement("S3", "V3", "10:00:00", "9000.00", ",\"mid_setl_flag\":\"0\""),
+    ];
+    let after = [
+        // Repeats what came before the restart.
+        settlement("S4", "V1", "12:00:00", "300.00", ""),
+        settlement("S5", "V5", "10:00:00", "7000.00", ""),
+        // Takes out what an alert was about.
+        settlement("S6", "V2", "11:00:00", "-8000.00", ",\"refd_setl_flag\":\"1\",\"init_setl_id\":\"S2\""),
+        // Known already.
+        before[2].clone(),
+    ];
+
+    let running = setup.run();
+    setup.send(&before);
+    setup.send(&bad);
+    setup.send_tombstone();
+    let first = setup.wait_for_alerts(2, &running);
+    let file = setup.names.dir.path().join("records.jsonl");
+    fs::write(&file, before.join("\n")).expect("there is room");
+    let expected: BTreeMap<String, Value> = Backtest::of(&file, None)
+        .open()
+        .into_iter()
+        .map(|alert| (alert["alert_id"].as_str().expect("an id").to_owned(), alert))
+        .collect();
+    assert_eq!(expected.len(), 2);
+    for message in &first {
+        let mut found = alert(message);
+        let key = message.key.as_deref().map(String::from_utf8_lossy).expect("a key");
+        let mut expected = expected[&*key].clone();
+        for (header, value) in [
+            ("rule", &expected["rule_id"]),
+            ("severity", &expected["severity"]),
+            ("status", &expected["status"]),
+        ] {
+            assert_eq!(message.header(header), value.as_str(), "{header}");
+        }
+        for alert in [&mut found, &mut expected] {
+            let time = alert.as_object_mut().and_then(|alert| alert.remove("detected_at"));
+            assert!(time.is_some_and(|time| time.as_str().is_some_and(|time| time.len() == 19)));
+        }
+        assert_eq!(found, expected);
+    }
+    // Records, bad records and the tombstone.
+    setup.wait_for_commit(7);
+    running.terminate_in_order();
+    assert_eq!(setup.committed(), 7);
+    let letters = setup.broker.kcat_consume_all(&setup.names.dead_letters);
+    let payloads: BTreeSet<&[u8]> = letters.iter().filter_map(|letter| letter.payload.as_deref()).collect();
+    assert_eq!(payloads, BTreeSet::from(bad));
+    for letter in &letters {
+        let source = letter.header("source").expect("where it stood");
+        assert!(source.starts_with(&format!("{}[", setup.names.records)) && source.contains("]@"), "{source}");
+        assert!(["reason", "kind", "contract", "time"].iter().all(|name| letter.header(name).is_some()), "{letter:?}");
+    }
+
+    setup.send(&after);
+    let running = setup.run();
+    setup.wait_for_alerts(5, &running);
+    setup.wait_for_commit(11);
+    running.terminate_in_order();
+    assert_eq!(setup.broker.kcat_consume_all(&setup.names.dead_letters).len(), 3, "dead letters come once");
+    let mut revisions: Vec<String> = setup
+        .broker
+        .kcat_consume_all(&setup.names.alerts)
+        .iter()
+        .map(alert)
+        .map(|alert| format!("{} {} {}", alert["rule_id"], alert["evidence"][0]["id"], alert["revision"]))
+        .collect();
+    revisions.sort();
+    assert_eq!(
+        revisions,
+        [
+            r#""DUP-02" "S1" 1"#,
+            r#""VIS-04" "S2" 1"#,
+            r#""VIS-04" "S2" 2"#,
+            r#""VIS-04" "S3" 1"#,
+            r#""VIS-04" "S5" 1"#,
+        ]
+    );
+    fs::write(&file, [before.as_slice(), &after].concat().join("\n")).expect("there is room");
+    let expected = Backtest::of(&file, None).essences();
+    assert_eq!(expected.len(), 3);
+    assert_same(&setup.open_alerts(), &expected);
+}
+
+#[test]
+fn a_kill_loses_nothing() {
+    let city = City::simulate(2_000, 15, 3);
+    let expected = Backtest::of(&city.records(), Some(&city.registry())).essences();
+    assert!(expected.len() > 20, "{}", expected.len());
+    let setup = Setup::new(Broker::shared(), 3, Some(&city.registry()));
+    let records = fs::read(city.records()).expect("records");
+    let lines: Vec<&[u8]> = records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    let mut parts = lines.chunks(lines.len().div_ceil(4));
+    let mut seen = 0;
+    // With nothing committed, with something, and with what was committed before.
+    for (part, commit_interval) in parts.by_ref().zip(["1h", "200ms", "1h"]) {
+        let running = setup.run_with(&[("COMMIT_INTERVAL", commit_interval)]);
+        setup.send(part);
+        seen = setup.wait_for_alerts(seen + 1, &running).len();
+        drop(running);
+    }
+    setup.send(parts.next().expect("the last quarter"));
+    setup.run_to_the_end();
+    assert_same(&setup.open_alerts(), &expected);
+    assert_eq!(setup.committed(), i64::try_from(lines.len()).expect("not so many"));
+}
+
+#[test]
+fn the_stays_give_the_same_alerts_as_in_a_backtest() {
+    let Some(path) = stays() else { return };
+    let setup = Setup::new(Broker::shared(), 4, None);
+    let plain = setup.names.dir.path().join("records.jsonl");
+    let mut unpacked = File::create(&plain).expect("a file");
+    io::copy(&mut GzDecoder::new(File::open(&path).expect("the file")), &mut unpacked).expect("there is room");
+    drop(unpacked);
+    setup.broker.kcat_produce(&setup.names.records, Lines::File(&plain), Key::None);
+
+    // Stopped in full flight, then while it rebuilds what it knew.
+    let running = setup.run();
+    setup.wait_for_alerts(100, &running);
+    running.terminate_in_order();
+    let committed = setup.committed();
+    assert!(committed > 0, "what was done is committed");
+    let running = setup.run();
+    wait_until("it rebuilds its state", LIMIT, || running.words().contains("rebuilds the state").then_some(()));
+    running.terminate_in_order();
+    assert!(setup.committed() >= committed);
+
+    setup.run_to_the_end();
+    assert_eq!(setup.committed(), 154_281);
+    let sent: Vec<(String, u64)> = setup
+        .broker
+        .kcat_consume_all(&setup.names.alerts)
+        .iter()
+        .map(alert)
+        .map(|alert| (alert["alert_id"].to_string(), alert["revision"].as_u64().expect("a number")))
+        .collect();
+    let once: BTreeSet<&(String, u64)> = sent.iter().collect();
+    assert_eq!(once.len(), sent.len(), "every revision is sent once");
+    assert_same(&setup.open_alerts(), &Backtest::of(&path, None).essences());
+}
+
+#[test]
+fn a_broker_that_dies_is_waited_for() {
+    let mut broker = Broker::start();
+    let setup = Setup::new(&broker, 1, None);
+    let mut running = setup.run();
+    setup.send(&[settlement("S1", "V1", "10:00:00", "8000.00", "")]);
+    setup.wait_for_alerts(1, &running);
+    setup.wait_for_commit(1);
+    let names = setup.names;
+    broker.kill();
+    broker.restart();
+    running.assert_alive();
+    let setup = Setup { broker: &broker, names };
+    setup.send(&[settlement("S2", "V2", "10:00:00", "9000.00", "")]);
+    setup.wait_for_alerts(2, &running);
+    setup.wait_for_commit(2);
+    running.terminate_in_order();
+    assert_eq!(setup.broker.kcat_consume_all(&setup.names.alerts).len(), 2, "each comes once");
+}
