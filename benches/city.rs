@@ -9,8 +9,8 @@
 use fundwatch::engine::{Engine, Options};
 use fundwatch::record::decode::{Window, decode};
 use fundwatch::record::{Batch, Ids, Origin};
-use fundwatch::rules::rule::RuleSet;
 use fundwatch::rules::RulesDir;
+use fundwatch::rules::rule::RuleSet;
 use fundwatch::simulate;
 use std::path::Path;
 use std::process::Command;

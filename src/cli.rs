@@ -48,12 +48,14 @@ pub struct RunArgs {
 
 /// `fundwatch backtest`
 #[derive(Debug, Args)]
-#[command(after_help = "Files are JSON Lines, CSV or Parquet, plain or packed with gzip or Zstandard; a folder is all \
+#[command(
+    after_help = "Files are JSON Lines, CSV or Parquet, plain or packed with gzip or Zstandard; a folder is all \
     files in it, and - is standard input. Several inputs are one stream. Dead letters do not change the exit status.\n\n\
     Examples:\n  \
     fundwatch backtest --input records.jsonl.gz\n  \
     fundwatch backtest --input 2026/ --rules rules --alerts alerts.jsonl --dead-letters bad.jsonl\n  \
-    fundwatch backtest --input records.jsonl --json | jq .alerts")]
+    fundwatch backtest --input records.jsonl --json | jq .alerts"
+)]
 pub struct BacktestArgs {
     /// Files and folders of records
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
@@ -89,12 +91,14 @@ pub struct BacktestArgs {
 
 /// `fundwatch simulate`
 #[derive(Debug, Args)]
-#[command(after_help = "Writes records.jsonl, truth.jsonl (what was planted: rule_id, evidence ids) and the registry. \
+#[command(
+    after_help = "Writes records.jsonl, truth.jsonl (what was planted: rule_id, evidence ids) and the registry. \
     The same seed gives the same bytes.\n\n\
     Examples:\n  \
     fundwatch simulate --out city\n  \
     fundwatch simulate --out city --persons 100000 --days 90 --seed 7\n  \
-    fundwatch backtest --input city/records.jsonl --registry city/registry")]
+    fundwatch backtest --input city/records.jsonl --registry city/registry"
+)]
 pub struct SimulateArgs {
     /// Folder to write to; made where it is missing
     #[arg(long, value_name = "PATH")]

@@ -1,7 +1,7 @@
 //! The door: arguments in, exit status out.
 
 use clap::Parser;
-use fundwatch::cli::Cli;
+use fundwatch::cli::{Cli, Command};
 use fundwatch::commands::{self, Outcome};
 use std::process::ExitCode;
 
@@ -11,16 +11,26 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match commands::execute(Cli::parse().command) {
+    let command = Cli::parse().command;
+    // A live pipeline whose socket breaks has failed; a command that prints has only been cut short by its reader.
+    let prints = !matches!(command, Command::Run(_));
+    match commands::execute(command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Wrong) => ExitCode::from(1),
-        // Whoever read our output has seen enough.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if prints && is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("fundwatch: {error:#}");
+            eprintln!("fundwatch: {}", words(&error));
             ExitCode::from(2)
         }
     }
+}
+
+/// The chain of causes, without those that the one before already tells.
+fn words(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |words, cause| {
+        let cause = cause.to_string();
+        if words.ends_with(&cause) { words } else { format!("{words}: {cause}") }
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -29,4 +39,17 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         io.or_else(|| cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind))
     };
     error.chain().any(|cause| kind(cause) == Some(std::io::ErrorKind::BrokenPipe))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = std::io::Error::other("disk on fire");
+        let told = Err::<(), _>(error).context("failed to write a: disk on fire").context("cannot go on").unwrap_err();
+        assert_eq!(words(&told), "cannot go on: failed to write a: disk on fire");
+    }
 }

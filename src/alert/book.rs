@@ -50,9 +50,7 @@ const UNSUPPORTED: &str = "the records no longer support it";
 impl AlertBook {
     /// Takes what the evaluation of a batch found and returns the revisions that follow. A finding that moved
     /// from one key to another in the batch stands. `shadow` tells whether a rule runs in shadow.
-    pub fn apply(
-        &mut self, changes: Vec<FindingChange>, now: Time, mut shadow: impl FnMut(u16) -> bool,
-    ) -> Vec<Alert> {
+    pub fn apply(&mut self, changes: Vec<FindingChange>, now: Time, mut shadow: impl FnMut(u16) -> bool) -> Vec<Alert> {
         let mut last: Map<AlertId, Option<(u16, Arc<Finding>)>> = Map::default();
         let mut order: Vec<AlertId> = Vec::new();
         for change in changes {
@@ -77,7 +75,11 @@ impl AlertBook {
     }
 
     fn stand(
-        &mut self, alert_id: AlertId, finding: Arc<Finding>, now: Time, shadow: impl FnOnce() -> bool,
+        &mut self,
+        alert_id: AlertId,
+        finding: Arc<Finding>,
+        now: Time,
+        shadow: impl FnOnce() -> bool,
     ) -> Option<Alert> {
         let revision = match self.alerts.get_mut(&alert_id) {
             None => 1,

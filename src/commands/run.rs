@@ -5,7 +5,7 @@ use crate::cli::RunArgs;
 use crate::pipeline::setup;
 use crate::pipeline::shutdown::{Shutdown, end_on_panic};
 use crate::{clock, config};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use std::io::IsTerminal;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
@@ -15,7 +15,8 @@ use tracing_subscriber::EnvFilter;
 /// # Errors
 /// The configuration is wrong, something cannot be had, or the pipeline has failed.
 pub fn run(args: &RunArgs) -> Result<Outcome> {
-    let config = config::load::load(args.config.as_deref()).context("the configuration cannot be used")?;
+    let config = config::load::load(args.config.as_deref())
+        .map_err(|mistakes| anyhow!("the configuration cannot be used:\n{mistakes}"))?;
     log_to_stderr(&config.log.filter)?;
     clock::set_zone(&config.engine.time_zone)?;
     end_on_panic();

@@ -38,8 +38,16 @@ pub fn cross_checks(config: &Config) -> Vec<Wrong> {
         }
     };
     let engine = &config.engine;
-    check(engine.shards <= 4096, "engine.shards", format!("`engine.shards` is {}; at most 4096 make sense", engine.shards));
-    check(engine.threads <= 1024, "engine.threads", format!("`engine.threads` is {}; at most 1024 make sense", engine.threads));
+    check(
+        engine.shards <= 4096,
+        "engine.shards",
+        format!("`engine.shards` is {}; at most 4096 make sense", engine.shards),
+    );
+    check(
+        engine.threads <= 1024,
+        "engine.threads",
+        format!("`engine.threads` is {}; at most 1024 make sense", engine.threads),
+    );
     check(
         (1..=1_000_000).contains(&engine.batch_messages),
         "engine.batch_messages",
@@ -69,7 +77,11 @@ pub fn cross_checks(config: &Config) -> Vec<Wrong> {
         check(false, "engine.time_zone", format!("`engine.time_zone`: {error}"));
     }
     let simulator = &config.source.simulator;
-    check(simulator.persons > 0, "source.simulator.persons", "`source.simulator.persons` is 0; a city needs people".into());
+    check(
+        simulator.persons > 0,
+        "source.simulator.persons",
+        "`source.simulator.persons` is 0; a city needs people".into(),
+    );
     check(
         simulator.rate >= 0.0 && simulator.rate.is_finite(),
         "source.simulator.rate",
@@ -77,7 +89,11 @@ pub fn cross_checks(config: &Config) -> Vec<Wrong> {
     );
     match config.source.kind {
         SourceKind::File => {
-            check(!config.source.file.paths.is_empty(), "source.file.paths", "`source.kind` is \"file\", but `source.file.paths` names none".into());
+            check(
+                !config.source.file.paths.is_empty(),
+                "source.file.paths",
+                "`source.kind` is \"file\", but `source.file.paths` names none".into(),
+            );
         }
         SourceKind::Kafka => kafka_source(config, &mut check),
         SourceKind::Simulator | SourceKind::Stdin => {}
@@ -162,7 +178,11 @@ fn sinks(config: &Config, check: &mut impl FnMut(bool, &'static str, String)) {
     ] {
         check(queue.capacity > 0, key, format!("`{key}` is 0; it must be at least 1"));
     }
-    check(config.dead_letters.queue > 0, "dead_letters.queue", "`dead_letters.queue` is 0; it must be at least 1".into());
+    check(
+        config.dead_letters.queue > 0,
+        "dead_letters.queue",
+        "`dead_letters.queue` is 0; it must be at least 1".into(),
+    );
     for (key, size) in [
         ("sinks.file.rotate_bytes", sinks.file.rotate_bytes),
         ("dead_letters.rotate_bytes", config.dead_letters.rotate_bytes),
@@ -187,7 +207,10 @@ fn sinks(config: &Config, check: &mut impl FnMut(bool, &'static str, String)) {
         check(
             !loops,
             "sinks.kafka.topic",
-            format!("`sinks.kafka.topic` is \"{}\", which the source reads: alerts would come back as records", sinks.kafka.topic),
+            format!(
+                "`sinks.kafka.topic` is \"{}\", which the source reads: alerts would come back as records",
+                sinks.kafka.topic
+            ),
         );
     }
     let dead = &config.dead_letters;
@@ -199,7 +222,10 @@ fn sinks(config: &Config, check: &mut impl FnMut(bool, &'static str, String)) {
         check(
             !loops,
             "dead_letters.topic",
-            format!("`dead_letters.topic` is \"{}\", which the source reads: dead letters would go round for ever", dead.topic),
+            format!(
+                "`dead_letters.topic` is \"{}\", which the source reads: dead letters would go round for ever",
+                dead.topic
+            ),
         );
     }
 }
@@ -233,8 +259,16 @@ mod tests {
         for (text, key, says) in [
             ("[source]\nkind=\"file\"", "source.file.paths", "names none"),
             ("[engine]\nshutdown_timeout=\"60s\"\n[source]\nkind=\"kafka\"", "c.toml:2:18", "45000"),
-            ("[source]\nkind=\"kafka\"\n[source.kafka.properties]\nenable.auto.commit=true", "source.kafka.properties", "committed by fundwatch"),
-            ("[source]\nkind=\"kafka\"\n[sinks.kafka]\nenabled=true\ntopic=\"fundwatch.records\"", "c.toml:5:7", "come back"),
+            (
+                "[source]\nkind=\"kafka\"\n[source.kafka.properties]\nenable.auto.commit=true",
+                "source.kafka.properties",
+                "committed by fundwatch",
+            ),
+            (
+                "[source]\nkind=\"kafka\"\n[sinks.kafka]\nenabled=true\ntopic=\"fundwatch.records\"",
+                "c.toml:5:7",
+                "come back",
+            ),
             ("[sinks.webhook]\nenabled=true", "sinks.webhook.url", "no http://"),
             ("[engine]\ntime_zone=\"Asia/Nowhere\"", "c.toml:2:11", "Asia/Nowhere"),
             ("[http]\nlisten=\"9464\"", "c.toml:2:8", "127.0.0.1:9464"),
@@ -252,7 +286,10 @@ mod tests {
     #[test]
     fn producers_take_the_connection_of_the_source() {
         let config = Layers::new()
-            .file("c", "[source.kafka]\nbrokers=\"b:1\"\n[source.kafka.properties]\nsasl.password=\"p\"\nfetch.min.bytes=2")
+            .file(
+                "c",
+                "[source.kafka]\nbrokers=\"b:1\"\n[source.kafka.properties]\nsasl.password=\"p\"\nfetch.min.bytes=2",
+            )
             .resolve()
             .expect("fits");
         assert_eq!(config.sinks.kafka.brokers, "b:1");

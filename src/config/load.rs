@@ -138,7 +138,11 @@ pub fn load(file: Option<&Path>) -> Result<Config, Mistakes> {
         })?;
         layers = layers.file(path.display().to_string(), text);
     }
-    layers.environment(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))).resolve()
+    layers
+        .environment(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )
+        .resolve()
 }
 
 fn default_table() -> Table {
@@ -203,8 +207,13 @@ impl<'a> Merged<'a> {
     }
 
     fn entry(
-        &mut self, layer: usize, path: &mut Vec<String>, key_span: Range<usize>, span: Range<usize>,
-        value: DeValue<'a>, known: &Table,
+        &mut self,
+        layer: usize,
+        path: &mut Vec<String>,
+        key_span: Range<usize>,
+        span: Range<usize>,
+        value: DeValue<'a>,
+        known: &Table,
     ) {
         let name = path.join(".");
         let key = path.last().map(String::as_str).unwrap_or_default();

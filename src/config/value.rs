@@ -40,7 +40,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 pub fn duration_text(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, factor) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-        if millis % factor == 0 && millis > 0 {
+        if millis.is_multiple_of(factor) && millis > 0 {
             return format!("{}{unit}", millis / factor);
         }
     }
@@ -132,7 +132,7 @@ impl std::str::FromStr for Bytes {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, factor) = SIZE_UNITS.iter().find(|(_, factor)| self.0 % factor == 0).unwrap_or(&("B", 1));
+        let (unit, factor) = SIZE_UNITS.iter().find(|(_, factor)| self.0.is_multiple_of(*factor)).unwrap_or(&("B", 1));
         match self.0 {
             0 => f.write_str("0B"),
             bytes => write!(f, "{}{unit}", bytes / factor),
@@ -346,7 +346,9 @@ mod tests {
 
     #[test]
     fn durations_are_read_and_written() {
-        for (text, millis) in [("500ms", 500), ("10s", 10_000), ("1h30m", 5_400_000), ("400d", 34_560_000_000), ("0s", 0)] {
+        for (text, millis) in
+            [("500ms", 500), ("10s", 10_000), ("1h30m", 5_400_000), ("400d", 34_560_000_000), ("0s", 0)]
+        {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
             let written = duration_text(Duration::from_millis(millis));
             assert_eq!(parse_duration(&written), Ok(Duration::from_millis(millis)), "{written}");
@@ -374,7 +376,11 @@ mod tests {
             properties.0.insert(name.to_owned(), "hidden-value".to_owned());
         }
         properties.0.insert("sasl.username".to_owned(), "bureau".to_owned());
-        let shown = format!("{properties:?} {} {:?}", toml::to_string(&properties).expect("a table"), Secret::new("hidden-value"));
+        let shown = format!(
+            "{properties:?} {} {:?}",
+            toml::to_string(&properties).expect("a table"),
+            Secret::new("hidden-value")
+        );
         assert!(!shown.contains("hidden-value"), "{shown}");
         assert!(shown.contains("bureau"));
         for (address, shown) in [

@@ -10,8 +10,13 @@ use crate::rules::rule::{AfterDeath, passes};
 
 /// Over one settlement; `stated_by` are the live discharges of the person that state the date of death.
 pub fn of_settlement(
-    world: &World<'_>, number: RuleNumber, rule: &AfterDeath, settlement: &LiveSettlement, death: Day,
-    stated_by: &[&Discharge], out: &mut Vec<Found>,
+    world: &World<'_>,
+    number: RuleNumber,
+    rule: &AfterDeath,
+    settlement: &LiveSettlement,
+    death: Day,
+    stated_by: &[&Discharge],
+    out: &mut Vec<Found>,
 ) {
     let days = settlement.row.first_day().0 - death.0;
     if days <= rule.grace || !passes(settlement.passes, rule.filter) {

@@ -10,7 +10,11 @@ use crate::rules::rule::{Distinct, DistinctCount, passes};
 
 /// Over a person's settlements of a day.
 pub fn in_day(
-    world: &World<'_>, number: RuleNumber, count: &DistinctCount, day: Day, settlements: &[LiveSettlement],
+    world: &World<'_>,
+    number: RuleNumber,
+    count: &DistinctCount,
+    day: Day,
+    settlements: &[LiveSettlement],
     out: &mut Vec<Found>,
 ) {
     let counted: Vec<&LiveSettlement> = settlements.iter().filter(|one| passes(one.passes, count.filter)).collect();

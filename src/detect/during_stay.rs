@@ -10,7 +10,11 @@ use crate::rules::rule::{DuringStay, passes};
 
 /// Over one settlement and the stays of its person.
 pub fn of_settlement(
-    world: &World<'_>, number: RuleNumber, rule: &DuringStay, settlement: &LiveSettlement, stays: &[Stay],
+    world: &World<'_>,
+    number: RuleNumber,
+    rule: &DuringStay,
+    settlement: &LiveSettlement,
+    stays: &[Stay],
     out: &mut Vec<Found>,
 ) {
     if !passes(settlement.passes, rule.filter) {

@@ -9,7 +9,11 @@ use crate::rules::rule::{ExclusivePair, Map, passes};
 
 /// Over a visit.
 pub fn in_visit(
-    world: &World<'_>, number: RuleNumber, pair: &ExclusivePair, facts: &VisitFacts<'_>, out: &mut Vec<Found>,
+    world: &World<'_>,
+    number: RuleNumber,
+    pair: &ExclusivePair,
+    facts: &VisitFacts<'_>,
+    out: &mut Vec<Found>,
 ) {
     let visit = facts.visit.string(world.ids);
     find(world, number, pair, facts.details, &[("visit", &visit)], out);
@@ -22,8 +26,12 @@ pub fn in_day(world: &World<'_>, number: RuleNumber, pair: &ExclusivePair, facts
 }
 
 fn find(
-    world: &World<'_>, number: RuleNumber, pair: &ExclusivePair, details: &[LiveDetail],
-    identity: &[(&'static str, &str)], out: &mut Vec<Found>,
+    world: &World<'_>,
+    number: RuleNumber,
+    pair: &ExclusivePair,
+    details: &[LiveDetail],
+    identity: &[(&'static str, &str)],
+    out: &mut Vec<Found>,
 ) {
     let mut by_item: Map<Code, Vec<&LiveDetail>> = Map::default();
     for detail in details.iter().filter(|detail| passes(detail.passes, pair.filter)) {
@@ -39,10 +47,11 @@ fn find(
             for (name, value) in identity {
                 draft = draft.part(name, (*value).to_owned());
             }
-            draft = draft
-                .part("main", main.string(world.ids))
-                .part("included", included.string(world.ids))
-                .figure("included_cnt", cnt, Some(0));
+            draft = draft.part("main", main.string(world.ids)).part("included", included.string(world.ids)).figure(
+                "included_cnt",
+                cnt,
+                Some(0),
+            );
             for detail in of_main {
                 draft = draft.detail(Role::Involved, detail);
             }

@@ -7,7 +7,7 @@ use crate::live::details::LiveDetail;
 use crate::live::settlements::LiveSettlement;
 use crate::live::stays::Stay;
 use crate::record::{Code, Discharge, FeeDetail, InstitutionId, PersonId, Time, VisitId};
-use crate::rules::rule::{Amount, Bilingual, Bound, Comparison, Rule, SeverityBands, Severity, SubjectKind};
+use crate::rules::rule::{Amount, Bilingual, Bound, Comparison, Rule, Severity, SeverityBands, SubjectKind};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -196,7 +196,9 @@ impl<'w> Draft<'w> {
             SubjectKind::Person => person.clone(),
             SubjectKind::Visit => visit.clone(),
             SubjectKind::Institution => institution.clone(),
-            SubjectKind::Bed => self.bed.map(|(institution, bed)| format!("{}/{}", institution.string(ids), bed.string(ids))),
+            SubjectKind::Bed => {
+                self.bed.map(|(institution, bed)| format!("{}/{}", institution.string(ids), bed.string(ids)))
+            }
             SubjectKind::Doctor | SubjectKind::Item => None,
         };
         let event_time = self.evidence.last().map_or(Time::ABSENT, |piece| piece.evidence.time);
@@ -215,10 +217,7 @@ impl<'w> Draft<'w> {
             insuplc_admdvs: area,
             amount_at_issue: amount,
             event_time,
-            message: Bilingual {
-                zh: self.fill(&rule.message.zh, amount),
-                en: self.fill(&rule.message.en, amount),
-            },
+            message: Bilingual { zh: self.fill(&rule.message.zh, amount), en: self.fill(&rule.message.en, amount) },
             reasons: self.figures.clone(),
             legal_basis: words.legal_basis.clone(),
             evidence: self.evidence.into_iter().map(|piece| piece.evidence).collect(),
@@ -242,9 +241,8 @@ impl<'w> Draft<'w> {
             rest = after;
             let figures = &self.figures;
             let value = figures.iter().find(|reason| reason.name == name).map(|reason| reason.value);
-            let limit = name.strip_suffix("_limit").and_then(|name| {
-                figures.iter().find(|reason| reason.name == name)?.limit
-            });
+            let limit =
+                name.strip_suffix("_limit").and_then(|name| figures.iter().find(|reason| reason.name == name)?.limit);
             match (value.or(limit), self.parts.iter().find(|part| part.0 == name)) {
                 // Also where the identity has an amount of its own: the total that is repeated.
                 _ if name == "amount" => text.push_str(&amount.map_or_else(|| "-".to_owned(), yuan)),

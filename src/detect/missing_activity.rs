@@ -8,7 +8,11 @@ use crate::rules::rule::{MissingActivity, passes};
 
 /// Over a discharged stay, from the day of admission to that of discharge.
 pub fn in_visit(
-    world: &World<'_>, number: RuleNumber, missing: &MissingActivity, facts: &VisitFacts<'_>, out: &mut Vec<Found>,
+    world: &World<'_>,
+    number: RuleNumber,
+    missing: &MissingActivity,
+    facts: &VisitFacts<'_>,
+    out: &mut Vec<Found>,
 ) {
     let Some(stay) = facts.stay.filter(|stay| stay.is_discharged()) else {
         return;

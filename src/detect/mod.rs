@@ -79,7 +79,8 @@ impl<'a> World<'a> {
 
     /// Settlements by `setl_time`, then `setl_id`.
     pub fn in_order(&self, mut settlements: Vec<LiveSettlement>) -> Vec<LiveSettlement> {
-        settlements.sort_by_cached_key(|settlement| (settlement.row.setl_time, settlement.row.setl_id.string(self.ids)));
+        settlements
+            .sort_by_cached_key(|settlement| (settlement.row.setl_time, settlement.row.setl_id.string(self.ids)));
         settlements
     }
 

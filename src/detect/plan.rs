@@ -5,8 +5,8 @@ use crate::record::marks::Marks;
 use crate::record::{Code, FeeDetail, Ids};
 use crate::rules::filter::Verdicts;
 use crate::rules::rule::{
-    Allowance, Bilingual, Detection, ExclusivePair, Grouping, Map, Overlap, OverlapKey, PairScope, QuantityLimit, Repeat, RuleSet,
-    passes,
+    Allowance, Bilingual, Detection, ExclusivePair, Grouping, Map, Overlap, OverlapKey, PairScope, QuantityLimit,
+    Repeat, RuleSet, passes,
 };
 use std::ops::Deref;
 use std::sync::Arc;

@@ -9,7 +9,13 @@ use crate::record::Code;
 use crate::rules::rule::{Allowance, Map, QuantityLimit, passes};
 
 /// Over a person's day, item by item.
-pub fn in_day(world: &World<'_>, number: RuleNumber, limit: &QuantityLimit, facts: &DayFacts<'_>, out: &mut Vec<Found>) {
+pub fn in_day(
+    world: &World<'_>,
+    number: RuleNumber,
+    limit: &QuantityLimit,
+    facts: &DayFacts<'_>,
+    out: &mut Vec<Found>,
+) {
     let Allowance::PersonDayItem(limits) = &limit.limit else {
         return;
     };
@@ -41,7 +47,11 @@ pub fn in_day(world: &World<'_>, number: RuleNumber, limit: &QuantityLimit, fact
 
 /// Over a discharged stay: its days are allowed, and a tolerance is passed over.
 pub fn in_visit(
-    world: &World<'_>, number: RuleNumber, limit: &QuantityLimit, facts: &VisitFacts<'_>, out: &mut Vec<Found>,
+    world: &World<'_>,
+    number: RuleNumber,
+    limit: &QuantityLimit,
+    facts: &VisitFacts<'_>,
+    out: &mut Vec<Found>,
 ) {
     let (Allowance::StayDays { tolerance }, Some(stay)) = (&limit.limit, facts.stay) else {
         return;

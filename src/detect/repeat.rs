@@ -11,7 +11,11 @@ use crate::rules::rule::{Grouping, Map, Repeat, Set, passes};
 /// Groups of a visit's settlements (in order): the first opens a group and takes all of its amount within
 /// reach whose days of care meet its own; the first left opens the next.
 pub fn in_visit(
-    world: &World<'_>, number: RuleNumber, repeat: &Repeat, settlements: &[LiveSettlement], out: &mut Vec<Found>,
+    world: &World<'_>,
+    number: RuleNumber,
+    repeat: &Repeat,
+    settlements: &[LiveSettlement],
+    out: &mut Vec<Found>,
 ) {
     let mut left: Vec<&LiveSettlement> = settlements.iter().filter(|one| counts(repeat, one)).collect();
     while let Some(first) = left.first().copied() {
@@ -53,7 +57,11 @@ fn finish(world: &World<'_>, draft: super::finding::Draft<'_>, group: &[&LiveSet
 /// Chains among a person's settlements at one institution (in order): settlements of different visits, of one
 /// amount, close in time and with like items are linked; what links join is one chain.
 pub fn at_institution(
-    world: &World<'_>, number: RuleNumber, repeat: &Repeat, settlements: &[LiveSettlement], out: &mut Vec<Found>,
+    world: &World<'_>,
+    number: RuleNumber,
+    repeat: &Repeat,
+    settlements: &[LiveSettlement],
+    out: &mut Vec<Found>,
 ) {
     let Grouping::PersonInstitutionChained { similarity } = repeat.grouping else {
         return;

@@ -9,10 +9,15 @@ use crate::rules::rule::{Run, passes};
 
 /// Over settlements of an institution, in order, that include every run they touch as a whole.
 pub fn at_institution(
-    world: &World<'_>, number: RuleNumber, run: &Run, settlements: &[LiveSettlement], out: &mut Vec<Found>,
+    world: &World<'_>,
+    number: RuleNumber,
+    run: &Run,
+    settlements: &[LiveSettlement],
+    out: &mut Vec<Found>,
 ) {
     let counted: Vec<&LiveSettlement> = settlements.iter().filter(|one| passes(one.passes, run.filter)).collect();
-    let close = |one: &&LiveSettlement, other: &&LiveSettlement| other.row.setl_time.0 - one.row.setl_time.0 <= run.pause;
+    let close =
+        |one: &&LiveSettlement, other: &&LiveSettlement| other.row.setl_time.0 - one.row.setl_time.0 <= run.pause;
     for members in counted.chunk_by(close).filter(|members| members.len() >= run.at_least) {
         let (first, last) = (members[0], members[members.len() - 1]);
         let mut draft = world

@@ -9,7 +9,11 @@ use crate::rules::rule::{Threshold, passes};
 
 /// Over one settlement.
 pub fn of_settlement(
-    world: &World<'_>, number: RuleNumber, threshold: &Threshold, settlement: &LiveSettlement, out: &mut Vec<Found>,
+    world: &World<'_>,
+    number: RuleNumber,
+    threshold: &Threshold,
+    settlement: &LiveSettlement,
+    out: &mut Vec<Found>,
 ) {
     let fee = settlement.row.medfee_sumamt.units();
     let class = world.plan.class(settlement.row.med_type);

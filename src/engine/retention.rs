@@ -62,7 +62,7 @@ impl Retention {
     /// Whether enough has gone by to look for ids that nobody holds: about a thirtieth of what is retained, so
     /// that dead ids take no more room than that.
     fn must_sweep(&mut self) -> bool {
-        let due = self.swept == Day::ABSENT || self.horizon.0 - self.swept.0 >= 1 + self.days.unwrap_or(0) / 32;
+        let due = self.swept == Day::ABSENT || self.horizon.0 - self.swept.0 > self.days.unwrap_or(0) / 32;
         if due {
             self.swept = self.horizon;
         }

@@ -35,7 +35,10 @@ impl Engine {
     /// Runs `step` for every shard, each with what it owns and what it is given; in parallel where there are
     /// several.
     fn each<T: Send, I: Send, O: Send>(
-        pool: &rayon::ThreadPool, owned: &mut [T], given: Vec<I>, step: impl Fn(usize, &mut T, I) -> O + Sync,
+        pool: &rayon::ThreadPool,
+        owned: &mut [T],
+        given: Vec<I>,
+        step: impl Fn(usize, &mut T, I) -> O + Sync,
     ) -> Vec<O> {
         if owned.len() == 1 {
             return owned.iter_mut().zip(given).map(|(owned, given)| step(0, owned, given)).collect();
@@ -83,7 +86,9 @@ impl Engine {
     /// Settlements and checks: what is live of them now.
     #[allow(clippy::type_complexity)]
     fn settle(
-        &mut self, decoded: &[Decoded], receipts: &Receipts,
+        &mut self,
+        decoded: &[Decoded],
+        receipts: &Receipts,
     ) -> (Vec<SettlementChange>, Mail<(VisitId, SettlementId)>, Mail<CheckNews>) {
         let (ids, plan, shards) = (&*self.ids, &*self.plan, self.ids.shards());
         let numbers = || (0..shards).collect::<Vec<usize>>();
@@ -133,28 +138,33 @@ impl Engine {
     }
 
     fn receive_visits(
-        &mut self, decoded: &[Decoded], rechecks: Mail<(VisitId, SettlementId)>, checks: Mail<CheckNews>,
-        funds: Mail<VisitId>, receipts: &Receipts,
+        &mut self,
+        decoded: &[Decoded],
+        rechecks: Mail<(VisitId, SettlementId)>,
+        checks: Mail<CheckNews>,
+        funds: Mail<VisitId>,
+        receipts: &Receipts,
     ) -> Vec<VisitMail> {
         let ids = &*self.ids;
         let settlements = Settlements { shards: &self.settlements, ids };
         let all_checks = Checks { shards: &self.checks, ids };
         let inputs: Vec<_> = rechecks.into_iter().zip(checks).zip(funds).enumerate().collect();
-        let mut mail = Self::each(&self.pool, &mut self.visits, inputs, |_, shard, (number, ((rechecks, checks), funds))| {
-            let input = VisitInput {
-                details: decoded.iter().map(|part| &part.details[number]).collect(),
-                deletes: decoded.iter().map(|part| &part.deletes[number]).collect(),
-                admissions: decoded.iter().map(|part| &part.admissions[number]).collect(),
-                discharges: decoded.iter().map(|part| &part.discharges[number]).collect(),
-                admission_cancels: decoded.iter().map(|part| &part.admission_cancels[number]).collect(),
-                discharge_cancels: decoded.iter().map(|part| &part.discharge_cancels[number]).collect(),
-                rechecks,
-                checks,
-                funds,
-                now: self.time.reached(),
-            };
-            shard.receive(&input, &self.plan, settlements, all_checks, receipts)
-        });
+        let mut mail =
+            Self::each(&self.pool, &mut self.visits, inputs, |_, shard, (number, ((rechecks, checks), funds))| {
+                let input = VisitInput {
+                    details: decoded.iter().map(|part| &part.details[number]).collect(),
+                    deletes: decoded.iter().map(|part| &part.deletes[number]).collect(),
+                    admissions: decoded.iter().map(|part| &part.admissions[number]).collect(),
+                    discharges: decoded.iter().map(|part| &part.discharges[number]).collect(),
+                    admission_cancels: decoded.iter().map(|part| &part.admission_cancels[number]).collect(),
+                    discharge_cancels: decoded.iter().map(|part| &part.discharge_cancels[number]).collect(),
+                    rechecks,
+                    checks,
+                    funds,
+                    now: self.time.reached(),
+                };
+                shard.receive(&input, &self.plan, settlements, all_checks, receipts)
+            });
         let named = mail.iter_mut().map(|mail| std::mem::take(&mut mail.named)).collect();
         let named = deliver(named, ids.shards());
         if named.iter().any(|letters| !letters.is_empty()) {
@@ -250,16 +260,14 @@ impl Engine {
     pub(super) fn rebuild(&mut self) -> Vec<FindingChange> {
         let (ids, plan) = (self.ids.clone(), self.plan.clone());
         let numbers = || (0..ids.shards()).collect::<Vec<usize>>();
-        let changes = Self::each(&self.pool, &mut self.settlements, numbers(), |_, shard, _| shard.refilter(&plan, &ids));
+        let changes =
+            Self::each(&self.pool, &mut self.settlements, numbers(), |_, shard, _| shard.refilter(&plan, &ids));
         let changes: Vec<SettlementChange> = changes.into_iter().flatten().collect();
-        let visits = Self::each(&self.pool, &mut self.visits, numbers(), |_, shard, number| {
-            shard.reopen(&plan, &ids, number)
-        });
+        let visits =
+            Self::each(&self.pool, &mut self.visits, numbers(), |_, shard, number| shard.reopen(&plan, &ids, number));
         self.timelines = numbers().iter().map(|_| TimelineShard::default()).collect();
-        let rechecks = visits
-            .iter()
-            .map(|visits| visits.iter().map(|visit| (*visit, SettlementId::ABSENT)).collect())
-            .collect();
+        let rechecks =
+            visits.iter().map(|visits| visits.iter().map(|visit| (*visit, SettlementId::ABSENT)).collect()).collect();
         let (checks, funds) = (crate::live::mail(&ids), crate::live::mail(&ids));
         let mail = self.receive_visits(&[], rechecks, checks, funds, &Receipts::new(0));
         self.evaluate(&changes, mail)

@@ -146,9 +146,7 @@ pub struct LiveDetails {
 }
 
 /// Finds what is live among the versions of a visit's details.
-pub fn live(
-    rows: &[DetailRow], deletes: &[FeeDetailDelete], settlements: Settlements<'_>, out: &mut LiveDetails,
-) {
+pub fn live(rows: &[DetailRow], deletes: &[FeeDetailDelete], settlements: Settlements<'_>, out: &mut LiveDetails) {
     let ids = settlements.ids;
     out.details.clear();
     out.below_zero = 0;
@@ -237,4 +235,3 @@ impl Standings<'_> {
 pub fn latest(rows: &[DetailRow]) -> Time {
     rows.iter().map(|row| row.row.fee_ocur_time).max().unwrap_or(Time::ABSENT)
 }
-

@@ -183,10 +183,18 @@ impl SettlementShard {
 
     /// Step 1: receives versions.
     pub fn receive(
-        &mut self, rows: &Rows<Settlement>, rules: &RuleSet, ids: &Ids, receipts: &Receipts,
+        &mut self,
+        rows: &Rows<Settlement>,
+        rules: &RuleSet,
+        ids: &Ids,
+        receipts: &Receipts,
     ) -> (Mail<Refunder>, Mail<VisitNews>) {
         let (mut refunders, mut news) = (mail(ids), mail(ids));
-        let verdicts = rules.settlement_filters.evaluate(&rows.iter().map(|(_, row)| row).collect::<Vec<_>>(), ids, &rules.classes);
+        let verdicts = rules.settlement_filters.evaluate(
+            &rows.iter().map(|(_, row)| row).collect::<Vec<_>>(),
+            ids,
+            &rules.classes,
+        );
         for ((line, row), passes) in rows.iter().zip(verdicts) {
             let id = row.setl_id;
             let state = self.states.entry(ids.settlements.index_of(id.0));
@@ -390,4 +398,3 @@ impl Settlements<'_> {
         self.shard(id).named_in.get(&id).map_or(&[], |visits| visits)
     }
 }
-

@@ -89,9 +89,11 @@ impl StayRecords {
             let dated = |row: &Discharge| cancel.updt_time.get().is_some() && row.updt_time.get().is_some();
             let undated = self.discharges.iter().filter(|row| !dated(row));
             let earliest = undated.map(|row| row.endtime).min();
-            left.retain(|row| {
-                if dated(row) { row.updt_time > cancel.updt_time } else { Some(row.endtime) != earliest }
-            });
+            left.retain(
+                |row| {
+                    if dated(row) { row.updt_time > cancel.updt_time } else { Some(row.endtime) != earliest }
+                },
+            );
         }
         let kept = left.into_iter().max_by(|one, other| compare(*one, *other, ids))?;
         kept.is_valid(ids).then_some(kept)
@@ -164,7 +166,7 @@ macro_rules! columns {
                 &[$($name),*]
             }
 
-            fn column<'a>(rows: &mut dyn Iterator<Item = &'a Self>, name: &str, ids: &Ids) -> Option<ArrayRef> {
+            fn column(rows: &mut dyn Iterator<Item = &Self>, name: &str, ids: &Ids) -> Option<ArrayRef> {
                 match name {
                     $($name => Some(Field::column(&mut rows.map(|row| row.$field), ids)),)*
                     _ => None,

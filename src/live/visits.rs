@@ -232,7 +232,11 @@ impl VisitShard {
 
     /// Receives a batch, finds what is live now, and tells others.
     pub fn receive(
-        &mut self, input: &VisitInput<'_>, plan: &Plan, settlements: Settlements<'_>, checks: Checks<'_>,
+        &mut self,
+        input: &VisitInput<'_>,
+        plan: &Plan,
+        settlements: Settlements<'_>,
+        checks: Checks<'_>,
         receipts: &Receipts,
     ) -> VisitMail {
         let ids = settlements.ids;
@@ -276,7 +280,11 @@ impl VisitShard {
     }
 
     fn receive_details(
-        &mut self, rows: &Rows<FeeDetail>, plan: &Plan, settlements: Settlements<'_>, receipts: &Receipts,
+        &mut self,
+        rows: &Rows<FeeDetail>,
+        plan: &Plan,
+        settlements: Settlements<'_>,
+        receipts: &Receipts,
         out: &mut VisitMail,
     ) {
         let ids = settlements.ids;
@@ -364,7 +372,11 @@ impl VisitShard {
 
     /// Packs a visit again and finds what is live of it.
     fn close(
-        &mut self, open: &mut OpenVisit, plan: &Plan, settlements: Settlements<'_>, checks: Checks<'_>,
+        &mut self,
+        open: &mut OpenVisit,
+        plan: &Plan,
+        settlements: Settlements<'_>,
+        checks: Checks<'_>,
         out: &mut VisitMail,
     ) {
         let ids = settlements.ids;
@@ -584,7 +596,10 @@ impl<'a> Visits<'a> {
 
     /// The live details of a visit; of one that the batch touched they are at hand.
     pub fn details<T>(
-        &self, visit: VisitId, settlements: Settlements<'_>, read: impl FnOnce(&[details::LiveDetail]) -> T,
+        &self,
+        visit: VisitId,
+        settlements: Settlements<'_>,
+        read: impl FnOnce(&[details::LiveDetail]) -> T,
     ) -> T {
         let shard = &self.shards[self.ids.visits.shard_of(visit.0)];
         if let Some(place) = shard.places.get(&visit) {

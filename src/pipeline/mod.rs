@@ -17,7 +17,7 @@ use crate::metrics::BatchReport;
 use crate::record::decode::Bad;
 use crate::rules::Watch;
 use crate::sink::store::Store;
-use crate::sink::{DeadLetter, Fanout};
+use crate::sink::{DeadLetter, Fanout, SinkFailure};
 use crate::source::{Delivery, Event, Received, Running};
 use anyhow::{Context as _, bail};
 use publish::Publisher;
@@ -62,6 +62,8 @@ pub struct Pipeline {
     /// Deliveries that are not done, with the sequence number they wait for.
     waiting: VecDeque<(u64, u64)>,
     warm_up: Option<WarmUp>,
+    /// Its thread hangs somewhere.
+    source_is_lost: bool,
 }
 
 /// Rules that are looked at for changes.
@@ -102,8 +104,11 @@ impl Pipeline {
             self.publisher.failed(&format!("{error:#}"));
         }
         let closed = self.close(looped.is_ok());
+        // After an error too: the source may have something to commit, and a group to leave.
+        let read = if self.source_is_lost { Ok(()) } else { self.source.join() };
         let ended = looped?;
         closed?;
+        read.context("the source has failed")?;
         Ok(ended)
     }
 
@@ -124,7 +129,7 @@ impl Pipeline {
                 Received::End => return Ok(if stop_by.is_some() { Ended::Stopped } else { Ended::AtEnd }),
             }
             self.acknowledge();
-            for failure in [self.outputs.alerts.failure(), self.outputs.dead_letters.failure()].into_iter().flatten() {
+            if let Some(failure) = self.failure() {
                 return Err(failure).context("the pipeline cannot go on");
             }
             let now = Instant::now();
@@ -135,6 +140,7 @@ impl Pipeline {
             }
             if stop_by.is_some_and(|deadline| now >= deadline) {
                 warn!("the source does not come back and is left behind");
+                self.source_is_lost = true;
                 return Ok(Ended::Stopped);
             }
         }
@@ -167,6 +173,11 @@ impl Pipeline {
         let alerts: Arc<[Alert]> = alerts.into();
         self.outputs.dead_letters.send(self.sequence, &letters).context("failed to hand over dead letters")?;
         self.outputs.alerts.send(self.sequence, &alerts).context("failed to hand over alerts")
+    }
+
+    /// What a required sink has failed of, if one has.
+    fn failure(&self) -> Option<SinkFailure> {
+        self.outputs.alerts.failure().or_else(|| self.outputs.dead_letters.failure())
     }
 
     /// Tells the source what is done.
@@ -229,7 +240,12 @@ impl Pipeline {
             }
         }
         drop(all);
-        info!(records = warm_up.records, seconds = warm_up.since.elapsed().as_secs_f64(), alerts = alerts.len(), "the state is rebuilt");
+        info!(
+            records = warm_up.records,
+            seconds = warm_up.since.elapsed().as_secs_f64(),
+            alerts = alerts.len(),
+            "the state is rebuilt"
+        );
         self.send(alerts, Vec::new())
     }
 
@@ -267,7 +283,7 @@ impl Pipeline {
         undelivered.extend(self.outputs.dead_letters.close(left()));
         self.publish();
         self.publisher.ended();
-        let failure = [self.outputs.alerts.failure(), self.outputs.dead_letters.failure()].into_iter().flatten().next();
+        let failure = self.failure();
         for left in &undelivered {
             warn!(sink = left.sink, items = left.items, "not everything was delivered; it comes again after a restart");
         }

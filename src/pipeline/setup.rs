@@ -36,7 +36,10 @@ pub struct Loaded {
 /// # Errors
 /// Every mistake in every rule file.
 pub fn load_engine(
-    rules: Option<PathBuf>, registry: Option<&Path>, engine: &config::Engine, future_skew: Option<Duration>,
+    rules: Option<PathBuf>,
+    registry: Option<&Path>,
+    engine: &config::Engine,
+    future_skew: Option<Duration>,
 ) -> Result<Loaded, Mistakes> {
     let threads = match engine.threads {
         0 => std::thread::available_parallelism().map_or(1, NonZero::get),
@@ -108,6 +111,7 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
         sequence: 0,
         waiting: std::collections::VecDeque::new(),
         warm_up: None,
+        source_is_lost: false,
     };
     Ok(Ready { pipeline, server })
 }
@@ -119,6 +123,8 @@ fn has_alerts(store: &Store) -> bool {
 fn warn_of_forgetful_store(config: &Config, store: Option<&Store>) {
     let kafka = config.source.kind == SourceKind::Kafka && config.source.kafka.start == Start::Replay;
     if kafka && (store.is_none() || config.sinks.sqlite.path.is_none()) {
-        warn!("no alerts are kept over a restart, so every open alert will be sent again then; sinks.sqlite.path keeps them");
+        warn!(
+            "no alerts are kept over a restart, so every open alert will be sent again then; sinks.sqlite.path keeps them"
+        );
     }
 }

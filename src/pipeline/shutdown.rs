@@ -63,7 +63,9 @@ pub fn end_on_panic() {
         before(panic);
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("without a name").to_owned();
-        tracing::error!("thread {name} has panicked: this is a mistake in fundwatch; the process ends. What was not acknowledged comes again after a restart");
+        tracing::error!(
+            "thread {name} has panicked: this is a mistake in fundwatch; the process ends. What was not acknowledged comes again after a restart"
+        );
         exit_after_panic();
     }));
 }

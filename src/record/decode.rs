@@ -172,9 +172,8 @@ impl Decoded {
     }
 }
 
-static NAME_OF: LazyLock<HashMap<&'static str, Name, foldhash::fast::FixedState>> = LazyLock::new(|| {
-    NAMES.iter().enumerate().map(|(number, text)| (*text, Name::of(number))).collect()
-});
+static NAME_OF: LazyLock<HashMap<&'static str, Name, foldhash::fast::FixedState>> =
+    LazyLock::new(|| NAMES.iter().enumerate().map(|(number, text)| (*text, Name::of(number))).collect());
 
 /// Finds names of fields. A sender writes its fields in the same order again and again, so the name that
 /// followed last time is tried first.
@@ -252,8 +251,8 @@ struct Decoder<'i, 'a> {
 
 impl<'a> Decoder<'_, 'a> {
     fn message(&mut self, line: Line, bytes: &'a [u8], default_type: Option<&str>) -> Result<(), Refused> {
-        let text = simdutf8::basic::from_utf8(bytes)
-            .map_err(|_| (BadKind::NotUtf8, "the bytes are not UTF-8".to_owned()))?;
+        let text =
+            simdutf8::basic::from_utf8(bytes).map_err(|_| (BadKind::NotUtf8, "the bytes are not UTF-8".to_owned()))?;
         self.object(text)?;
         if self.values.get(Name::type_).is_none()
             && let Some((inner, deleted_at)) = self.envelope()?
@@ -318,9 +317,8 @@ impl<'a> Decoder<'_, 'a> {
                     self.detail_values.set(name, value);
                 }
             }
-            let detail = read::<FeeDetail>(&self.detail_values, self.ids).map_err(|bad| {
-                malformed(&format!("fee_details[{}].", self.details.len()), bad.field, bad.refusal)
-            });
+            let detail = read::<FeeDetail>(&self.detail_values, self.ids)
+                .map_err(|bad| malformed(&format!("fee_details[{}].", self.details.len()), bad.field, bad.refusal));
             self.details.push(detail);
         }
         Ok(())
@@ -429,8 +427,7 @@ impl<'a> Decoder<'_, 'a> {
     }
 
     fn read<R: Record + Deletable>(&mut self, deleted: Option<Time>) -> Result<R, Refused> {
-        let mut record: R =
-            read(&self.values, self.ids).map_err(|bad| malformed("", bad.field, bad.refusal))?;
+        let mut record: R = read(&self.values, self.ids).map_err(|bad| malformed("", bad.field, bad.refusal))?;
         if let Some(field) = record.missing()
             && R::TYPE != FeeDetail::TYPE
         {
@@ -438,7 +435,8 @@ impl<'a> Decoder<'_, 'a> {
         }
         if let Some(time) = record.event_time().get() {
             if time < self.window.from {
-                let reason = format!("it tells of {time}, before {}, up to which records are retained", self.window.from);
+                let reason =
+                    format!("it tells of {time}, before {}, up to which records are retained", self.window.from);
                 return Err((BadKind::Late, reason));
             }
             if time <= self.window.until {

@@ -364,15 +364,20 @@ id_field!(
     Code, codes
 );
 
-/// A code that is mostly digits and mostly used once, such as a detail's serial number: up to 17 digits are
-/// held in the value itself, anything else is the id of a text.
+/// A code that is mostly used once, such as a detail's serial number or a prescription's: what counts up at its
+/// end, up to 13 digits, is held in the value itself beside the id of what stands before it; where that does not
+/// fit, the value is the id of a text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Serial(u64);
 
-/// Bits of the value of up to 17 digits; above them the number of digits.
-const DIGIT_BITS: u32 = 57;
-/// Set where the value is the id of a text.
+/// Set where the value is the id of a text; else, from the top: the id of the prefix, the number of digits, the
+/// digits.
 const IS_TEXT: u64 = 1 << 63;
+const PREFIX_SHIFT: u32 = 48;
+/// The most prefixes that are held apart.
+const PREFIXES: u32 = 1 << 14;
+const LENGTH_SHIFT: u32 = 44;
+const MOST_DIGITS: usize = 13;
 
 impl Serial {
     /// No value.
@@ -385,9 +390,16 @@ impl Serial {
 
     /// The serial of a text.
     pub fn intern(text: &str, ids: &Ids) -> Self {
-        if text.len() <= 17 && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            let value = text.bytes().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
-            return Self((text.len() as u64) << DIGIT_BITS | value);
+        let digits = text.bytes().rev().take(MOST_DIGITS).take_while(u8::is_ascii_digit).count();
+        let (prefix, number) = text.split_at(text.len() - digits);
+        if digits > 0 {
+            // The table of prefixes only grows, and only so far: a text has the same serial at all times.
+            let known = if prefix.is_empty() { Some(0) } else { ids.prefixes.find(prefix) };
+            let room = || (ids.prefixes.len() < PREFIXES as usize).then(|| ids.prefixes.intern(prefix));
+            if let Some(prefix) = known.or_else(room).filter(|prefix| *prefix < PREFIXES) {
+                let value = number.bytes().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+                return Self(u64::from(prefix) << PREFIX_SHIFT | (digits as u64) << LENGTH_SHIFT | value);
+            }
         }
         match ids.codes.intern(text) {
             0 => Self::ABSENT,
@@ -424,8 +436,10 @@ impl Field for Serial {
         match self.text_id() {
             Some(id) => ids.codes.text(id),
             None => {
-                let digits = (self.0 >> DIGIT_BITS) as usize;
-                format!("{:0digits$}", self.0 & ((1 << DIGIT_BITS) - 1))
+                let prefix = (self.0 >> PREFIX_SHIFT) as u32;
+                let digits = (self.0 >> LENGTH_SHIFT) as usize & 15;
+                let number = self.0 & ((1 << LENGTH_SHIFT) - 1);
+                ids.prefixes.with(prefix, |prefix| format!("{prefix}{number:0digits$}"))
             }
         }
     }
@@ -485,7 +499,21 @@ mod tests {
     #[test]
     fn serials_keep_their_text() {
         let ids = Ids::new(1);
-        for text in ["1", "0001", "12345678901234567", "123456789012345678", "A1", "", "00000000000000000", "-1"] {
+        let texts = [
+            "1",
+            "0001",
+            "9999999999999",
+            "12345678901234567890",
+            "A1",
+            "",
+            "RX0012",
+            "00000000000000000",
+            "-1",
+            "A",
+            "中9",
+            "9x",
+        ];
+        for text in texts {
             assert_eq!(Serial::intern(text, &ids).text(&ids), text);
         }
         assert_ne!(Serial::intern("1", &ids), Serial::intern("01", &ids));

@@ -34,8 +34,12 @@ pub struct Heap {
 }
 
 impl Heap {
+    /// The room for a string. Sizes above 128 bytes are an eighth apart, so that a string that grows a little
+    /// often stays where it is, and what it leaves behind fits others.
     fn units(length: usize) -> usize {
-        (length + 2).div_ceil(ALIGN)
+        let exact = (length + 2).div_ceil(ALIGN);
+        let step = (exact / 32).next_power_of_two();
+        if exact < 32 { exact } else { exact.next_multiple_of(step * 4) }
     }
 
     /// The string at a place; empty where there is none.
@@ -63,11 +67,15 @@ impl Heap {
             Some(place) => place,
             None => self.append(units as u32),
         };
+        self.write(place, bytes);
+        Place(place)
+    }
+
+    fn write(&mut self, place: u32, bytes: &[u8]) {
         let start = place as usize * ALIGN;
         let (page, at) = (&mut self.pages[start / PAGE], start % PAGE);
         page[at..at + 2].copy_from_slice(&(bytes.len() as u16).to_le_bytes());
         page[at + 2..at + 2 + bytes.len()].copy_from_slice(bytes);
-        Place(place)
     }
 
     /// Room at the end, on a new page where the last has too little.
@@ -110,6 +118,14 @@ impl Heap {
 
     /// Puts a string in the place of another.
     pub fn replace(&mut self, place: Place, bytes: &[u8]) -> Place {
+        if place.is_some()
+            && place.0 & ALONE == 0
+            && bytes.len() <= LONGEST
+            && Self::units(bytes.len()) == Self::units(self.get(place).len())
+        {
+            self.write(place.0, bytes);
+            return place;
+        }
         self.free(place);
         self.put(bytes)
     }

@@ -127,7 +127,7 @@ pub trait Record: Copy + PartialEq + 'static {
     fn is_valid(&self, ids: &Ids) -> bool;
 
     /// A column of many rows, for SQL expressions; `None` where the record has no such field.
-    fn column<'a>(rows: &mut dyn Iterator<Item = &'a Self>, name: &str, ids: &Ids) -> Option<ArrayRef>;
+    fn column(rows: &mut dyn Iterator<Item = &Self>, name: &str, ids: &Ids) -> Option<ArrayRef>;
 
     /// The id in a field of codes; `None` where the field is not one or not there to be known by id.
     fn code(&self, name: &str) -> Option<u32>;
@@ -237,8 +237,8 @@ macro_rules! record {
                 self.vali_flag == Code::ABSENT || self.vali_flag != ids.zero()
             }
 
-            fn column<'a>(
-                rows: &mut dyn Iterator<Item = &'a Self>, name: &str, ids: &Ids,
+            fn column(
+                rows: &mut dyn Iterator<Item = &Self>, name: &str, ids: &Ids,
             ) -> Option<ArrayRef> {
                 match name {
                     $(stringify!($field) => {

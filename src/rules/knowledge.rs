@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(knowledge.pairs("day", &ids).len(), 1);
         assert_eq!(knowledge.limits, Some(BTreeMap::from([("A".to_owned(), 15_000), ("B".to_owned(), 1)])));
         assert_eq!(knowledge.med_types.get("21"), Some(&5), "the default dictionary holds where there is none");
-        assert_eq!(knowledge.laws.contains_key("TL38(1)"), true);
+        assert!(knowledge.laws.contains_key("TL38(1)"));
     }
 
     #[test]

@@ -141,6 +141,7 @@ fn all_mistakes_are_told_at_once_with_their_places() {
 
 #[test]
 fn each_kind_of_mistake_has_its_words() {
+    #[expect(clippy::type_complexity, reason = "a table")]
     let cases: [(&str, &[(&str, &str)], &str); 20] = [
         (
             STY_01,

@@ -91,6 +91,7 @@ impl Default for Options {
 pub struct Summary {
     /// All lines.
     pub lines: u64,
+    /// Their bytes, line ends included.
     pub bytes: u64,
     /// Settlements, refunds among them.
     pub settlements: u64,
@@ -102,6 +103,7 @@ pub struct Summary {
     pub detail_lines: u64,
     /// Admissions, discharges, cancels, deletes, presence checks.
     pub stay_lines: u64,
+    /// Movements of stock.
     pub inventory: u64,
     /// Lines all of whose content was in an earlier line, `msgid` apart (earlier or later in the
     /// stream: one of the two is the re-delivery).

@@ -12,7 +12,9 @@ pub enum Planted {
 /// Part of a piece of evidence in a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
+    /// It breaks the rule.
     Violating,
+    /// It shows that another does.
     Involved,
 }
 
@@ -29,6 +31,7 @@ impl Role {
 /// A record that a finding rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
+    /// What it is to the finding.
     pub role: Role,
     /// `settlement`, `fee_detail`, `admission` or `discharge`.
     pub kind: &'static str,
@@ -42,7 +45,9 @@ pub struct Evidence {
 /// rows of [`super::catalogue`]'s knowledge lists, and the city's registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Truth {
+    /// The rule that must report it, or must not.
     pub rule_id: &'static str,
+    /// Which of the two.
     pub planted: Planted,
     /// What was planted, in one word: the name of the card.
     pub case: &'static str,

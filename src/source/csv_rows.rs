@@ -23,7 +23,7 @@ pub fn feed(reader: impl Read, origin: &Arc<Origin>, filling: &mut Filling, outl
         .flexible(true)
         .terminator(csv::Terminator::Any(b'\n'))
         .buffer_capacity(super::lines::BUFFER)
-        .from_reader(reader);
+        .from_reader(Terminated { inner: reader, last: b'\n' });
     let names: Vec<Vec<u8>> = reader
         .byte_headers()
         .map_err(io_error)?
@@ -47,13 +47,37 @@ pub fn feed(reader: impl Read, origin: &Arc<Origin>, filling: &mut Filling, outl
             array(&cells, &mut json);
         }
         let inside = row.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-        let line_end = u64::from(!reader.is_done());
-        filling.push(&json, origin, reader.position().line().saturating_sub(inside + line_end));
+        // The reader stands on the line after the row.
+        filling.push(&json, origin, reader.position().line().saturating_sub(inside + 1));
         if filling.is_full() && outlet.flush(filling).is_err() {
             return Ok(Ended::Stopped);
         }
     }
     Ok(Ended::AtEnd)
+}
+
+/// Ends the last line where its end is missing, so that lines can be counted by their ends.
+struct Terminated<R> {
+    inner: R,
+    last: u8,
+}
+
+impl<R: Read> Read for Terminated<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        if let Some(last) = buffer[..read].last() {
+            self.last = *last;
+            return Ok(read);
+        }
+        match buffer.first_mut() {
+            Some(first) if self.last != b'\n' => {
+                self.last = b'\n';
+                *first = b'\n';
+                Ok(1)
+            }
+            _ => Ok(0),
+        }
+    }
 }
 
 fn io_error(error: csv::Error) -> io::Error {
@@ -140,7 +164,13 @@ mod tests {
         let rows = rows(b"a,b\n1\n1,2,3\n1,2\n");
         let json: Vec<&str> = rows.iter().map(|(_, json)| json.as_str()).collect();
         assert_eq!(json, [r#"["1"]"#, r#"["1","2","3"]"#, r#"{"a":"1","b":"2"}"#]);
-        assert_eq!(self::rows(b"a,b\r\n\r\n1,2\r\n\n\"x\r\ny\",3\r\n5,\"6\"").iter().map(|(at, _)| at.as_str()).collect::<Vec<_>>(), ["f.csv:3", "f.csv:5", "f.csv:7"]);
+        assert_eq!(
+            self::rows(b"a,b\r\n\r\n1,2\r\n\n\"x\r\ny\",3\r\n5,\"6\"")
+                .iter()
+                .map(|(at, _)| at.as_str())
+                .collect::<Vec<_>>(),
+            ["f.csv:3", "f.csv:5", "f.csv:7"]
+        );
         assert!(self::rows(b"a,b\n").is_empty());
         assert!(self::rows(b"").is_empty());
     }

@@ -159,7 +159,11 @@ impl One<'_> {
     }
 
     fn read_parquet(
-        &self, reader: BufReader<Counted<File>>, origin: &Arc<Origin>, filling: &mut Filling, outlet: &Outlet,
+        &self,
+        reader: BufReader<Counted<File>>,
+        origin: &Arc<Origin>,
+        filling: &mut Filling,
+        outlet: &Outlet,
     ) -> Result<Ended, SourceError> {
         let file = reader.into_inner().inner;
         let before = self.progress.passed();

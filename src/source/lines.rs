@@ -1,8 +1,8 @@
 //! JSON Lines: one record a line.
 
 use super::{Filling, Outlet};
-use crate::record::batch::Message;
 use crate::record::Origin;
+use crate::record::batch::Message;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 
@@ -33,7 +33,11 @@ pub enum Ended {
 /// # Errors
 /// The reader's.
 pub fn feed<R: Read>(
-    reader: &mut BufReader<R>, origin: &Arc<Origin>, pace: Pace, filling: &mut Filling, outlet: &Outlet,
+    reader: &mut BufReader<R>,
+    origin: &Arc<Origin>,
+    pace: Pace,
+    filling: &mut Filling,
+    outlet: &Outlet,
 ) -> io::Result<Ended> {
     let longest = filling.limits.longest_message;
     let mut line = 0;
@@ -93,8 +97,8 @@ fn skip_line(reader: &mut impl BufRead) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::channel::{Event, Received, channel};
     use super::super::Limits;
+    use super::super::channel::{Event, Received, channel};
     use super::*;
     use std::time::Duration;
 
@@ -141,7 +145,8 @@ mod tests {
     fn a_line_that_is_too_long_is_cut_and_the_next_one_is_whole() {
         let text = [b"exactly_10".as_slice(), b"\n", &[b'x'; 1_000], b"\nnext\n", &[b'y'; 11]].concat();
         let all = read(&text, limits(100, 10), Pace::Steady).concat();
-        let lines: Vec<(&str, &[u8])> = all.iter().map(|(position, line)| (position.as_str(), line.as_slice())).collect();
+        let lines: Vec<(&str, &[u8])> =
+            all.iter().map(|(position, line)| (position.as_str(), line.as_slice())).collect();
         assert_eq!(
             lines,
             [

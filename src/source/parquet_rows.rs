@@ -32,7 +32,11 @@ const ROWS: usize = 4_096;
 /// # Errors
 /// What is wrong with the file, in words.
 pub fn feed(
-    file: File, origin: &Arc<Origin>, filling: &mut Filling, outlet: &Outlet, passed: &dyn Fn(f64),
+    file: File,
+    origin: &Arc<Origin>,
+    filling: &mut Filling,
+    outlet: &Outlet,
+    passed: &dyn Fn(f64),
 ) -> Result<Ended, String> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
     let rows = builder.metadata().file_metadata().num_rows().max(1);
@@ -282,6 +286,9 @@ mod tests {
         let item = Arc::new(Field::new("item", DataType::Struct(fields), true));
         let lists = ListArray::new(item, OffsetBuffer::from_lengths([2, 0]), Arc::new(details), None);
         let rows = rows(vec![("fee_details", Arc::new(lists))]);
-        assert_eq!(rows, [r#"{"fee_details":[{"feedetl_sn":"1","cnt":3},{"feedetl_sn":"2"}]}"#, r#"{"fee_details":[]}"#]);
+        assert_eq!(
+            rows,
+            [r#"{"fee_details":[{"feedetl_sn":"1","cnt":3},{"feedetl_sn":"2"}]}"#, r#"{"fee_details":[]}"#]
+        );
     }
 }

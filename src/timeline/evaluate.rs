@@ -5,8 +5,8 @@ use super::shard::{Keys, TimelineShard};
 use super::{Entry, around};
 use crate::detect::plan::{DAY_ITEM, RuleNumber, VISIT_ITEM};
 use crate::detect::{
-    DayFacts, VisitFacts, World, after_death, distinct_count, during_stay, exclusive_pair, missing_activity,
-    next_stay, overlap, quantity_limit, repeat, run, threshold,
+    DayFacts, VisitFacts, World, after_death, distinct_count, during_stay, exclusive_pair, missing_activity, next_stay,
+    overlap, quantity_limit, repeat, run, threshold,
 };
 use crate::live::details::LiveDetail;
 use crate::live::settlements::LiveSettlement;
@@ -18,7 +18,10 @@ use crate::rules::rule::{Detection, Grouping};
 impl TimelineShard {
     /// Evaluates the rules over visits.
     pub(super) fn evaluate_visits(
-        &mut self, visits: &[OpenVisit], world: &World<'_>, changes: &mut Vec<FindingChange>,
+        &mut self,
+        visits: &[OpenVisit],
+        world: &World<'_>,
+        changes: &mut Vec<FindingChange>,
     ) {
         for open in visits {
             self.evaluate_visit_settlements(open.visit, world, changes);
@@ -41,7 +44,11 @@ impl TimelineShard {
     }
 
     fn evaluate_visit_details(
-        &mut self, visit: VisitId, details: &[LiveDetail], world: &World<'_>, changes: &mut Vec<FindingChange>,
+        &mut self,
+        visit: VisitId,
+        details: &[LiveDetail],
+        world: &World<'_>,
+        changes: &mut Vec<FindingChange>,
     ) {
         let facts = VisitFacts { visit, details, stay: world.visits.stay(visit) };
         let marks = details.iter().fold(0, |marks, detail| marks | detail.passes);
@@ -146,7 +153,11 @@ impl TimelineShard {
     }
 
     fn evaluate_settlement(
-        &mut self, person: PersonId, id: SettlementId, world: &World<'_>, changes: &mut Vec<FindingChange>,
+        &mut self,
+        person: PersonId,
+        id: SettlementId,
+        world: &World<'_>,
+        changes: &mut Vec<FindingChange>,
     ) {
         let mut found = Vec::new();
         // A settlement that moved to another person is that person's.

@@ -36,9 +36,8 @@ impl Institution {
 
     /// The settlements that `reach` joins to a time, with the first and last time of the span, `at` included.
     pub fn around(&self, at: Time, reach: i64) -> (Vec<Entry>, Time, Time) {
-        let entry = |day: &Day, (second, id): &(u32, SettlementId)| {
-            Entry::new(Time(day.start().0 + i64::from(*second)), *id)
-        };
+        let entry =
+            |day: &Day, (second, id): &(u32, SettlementId)| Entry::new(Time(day.start().0 + i64::from(*second)), *id);
         let start = (Self::second(at), SettlementId(0));
         let before = self.days.range(..=at.day()).rev().flat_map(|(day, entries)| {
             let end = if *day == at.day() { entries.partition_point(|other| *other < start) } else { entries.len() };

@@ -5,10 +5,10 @@
 //! the live records. An entry may outlive the fact it points to (a stay that is cancelled, a detail that moved
 //! to another day); whoever reads looks at the live fact and passes over what is gone.
 
+mod evaluate;
 pub mod held;
 pub mod institutions;
 pub mod persons;
-mod evaluate;
 pub mod shard;
 
 use crate::record::{SettlementId, Time};

@@ -30,10 +30,10 @@ impl Person {
         if before == after {
             return;
         }
-        if let Some(before) = before {
-            if let Ok(place) = self.settlements.binary_search(&before) {
-                self.settlements.remove(place);
-            }
+        if let Some(before) = before
+            && let Ok(place) = self.settlements.binary_search(&before)
+        {
+            self.settlements.remove(place);
         }
         if let Some(after) = after
             && let Err(place) = self.settlements.binary_search(&after)

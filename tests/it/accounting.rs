@@ -323,7 +323,10 @@ fn every_bad_record_is_accounted_for_and_changes_nothing() {
         expected.counts
     );
     let open: Vec<String> = expected.open().iter().map(|alert| alert["rule_id"].to_string()).collect();
-    assert!(["\"DUP-02\"", "\"VIS-04\"", "\"STY-10\""].iter().all(|rule| open.contains(&(*rule).to_owned())), "{open:?}");
+    assert!(
+        ["\"DUP-02\"", "\"VIS-04\"", "\"STY-10\""].iter().all(|rule| open.contains(&(*rule).to_owned())),
+        "{open:?}"
+    );
 
     // Bad lines all over the file, with an empty line now and then, which counts as a line and as no record.
     let mut text = Vec::new();

@@ -48,7 +48,8 @@ fn write_parquet(path: &Path, records: &[Value]) {
 }
 
 fn write_csv(path: &Path, records: &[Value]) {
-    let names: BTreeSet<&String> = records.iter().flat_map(|record| record.as_object().expect("an object").keys()).collect();
+    let names: BTreeSet<&String> =
+        records.iter().flat_map(|record| record.as_object().expect("an object").keys()).collect();
     let mut writer = csv::Writer::from_path(path).expect("a file");
     writer.write_record(&names).expect("written");
     for record in records {

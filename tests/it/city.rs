@@ -75,11 +75,9 @@ fn every_fraud_and_no_near_miss(seed: u64) {
     assert!(city.words.contains(&format!("{} records", summary.lines)), "{}", city.words);
     backtest.assert_balanced();
     assert!(summary.redelivered > 0 && summary.dead_letters > 0, "{summary:?}");
-    for (name, count) in [
-        ("records_in", summary.lines),
-        ("redelivered", summary.redelivered),
-        ("dead_lettered", summary.dead_letters),
-    ] {
+    for (name, count) in
+        [("records_in", summary.lines), ("redelivered", summary.redelivered), ("dead_lettered", summary.dead_letters)]
+    {
         assert_eq!(backtest.count(name), count, "{name}");
     }
 }

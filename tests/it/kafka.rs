@@ -44,6 +44,7 @@ impl<'b> Setup<'b> {
             r#"
             [engine]
             retention = "unlimited"
+            shutdown_timeout = "5s"
             [rules]
             registry = "{registry}"
             [source]
@@ -129,10 +130,15 @@ impl<'b> Setup<'b> {
     }
 
     /// Waits for so many alerts, and returns all that are there.
-    fn wait_for_alerts(&self, count: usize, running: &Running) -> Vec<Message> {
-        let alerts = self.broker.kcat_consume(&self.names.alerts, count, LIMIT);
-        assert!(alerts.len() >= count, "{} of {count} alerts came:\n{}", alerts.len(), running.words());
-        alerts
+    fn wait_for_alerts(&self, count: usize, running: &mut Running) -> Vec<Message> {
+        wait_until(&format!("{count} alerts come"), LIMIT, || {
+            let alerts = self.broker.kcat_consume(&self.names.alerts, count, LIMIT / 20);
+            if alerts.len() < count {
+                running.assert_alive();
+                return None;
+            }
+            Some(alerts)
+        })
     }
 
     /// What the last revision of each alert in the topic says, where it is open.
@@ -225,11 +231,11 @@ fn nothing_is_lost_or_repeated_over_a_restart() {
         before[2].clone(),
     ];
 
-    let running = setup.run();
+    let mut running = setup.run();
     setup.send(&before);
     setup.send(&bad);
     setup.send_tombstone();
-    let first = setup.wait_for_alerts(2, &running);
+    let first = setup.wait_for_alerts(2, &mut running);
     let file = setup.names.dir.path().join("records.jsonl");
     fs::write(&file, before.join("\n")).expect("there is room");
     let expected: BTreeMap<String, Value> = Backtest::of(&file, None)
@@ -242,11 +248,9 @@ fn nothing_is_lost_or_repeated_over_a_restart() {
         let mut found = alert(message);
         let key = message.key.as_deref().map(String::from_utf8_lossy).expect("a key");
         let mut expected = expected[&*key].clone();
-        for (header, value) in [
-            ("rule", &expected["rule_id"]),
-            ("severity", &expected["severity"]),
-            ("status", &expected["status"]),
-        ] {
+        for (header, value) in
+            [("rule", &expected["rule_id"]), ("severity", &expected["severity"]), ("status", &expected["status"])]
+        {
             assert_eq!(message.header(header), value.as_str(), "{header}");
         }
         for alert in [&mut found, &mut expected] {
@@ -269,8 +273,8 @@ fn nothing_is_lost_or_repeated_over_a_restart() {
     }
 
     setup.send(&after);
-    let running = setup.run();
-    setup.wait_for_alerts(5, &running);
+    let mut running = setup.run();
+    setup.wait_for_alerts(5, &mut running);
     setup.wait_for_commit(11);
     running.terminate_in_order();
     assert_eq!(setup.broker.kcat_consume_all(&setup.names.dead_letters).len(), 3, "dead letters come once");
@@ -284,13 +288,7 @@ fn nothing_is_lost_or_repeated_over_a_restart() {
     revisions.sort();
     assert_eq!(
         revisions,
-        [
-            r#""DUP-02" "S1" 1"#,
-            r#""VIS-04" "S2" 1"#,
-            r#""VIS-04" "S2" 2"#,
-            r#""VIS-04" "S3" 1"#,
-            r#""VIS-04" "S5" 1"#,
-        ]
+        [r#""DUP-02" "S1" 1"#, r#""VIS-04" "S2" 1"#, r#""VIS-04" "S2" 2"#, r#""VIS-04" "S3" 1"#, r#""VIS-04" "S5" 1"#,]
     );
     fs::write(&file, [before.as_slice(), &after].concat().join("\n")).expect("there is room");
     let expected = Backtest::of(&file, None).essences();
@@ -308,11 +306,11 @@ fn a_kill_loses_nothing() {
     let lines: Vec<&[u8]> = records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     let mut parts = lines.chunks(lines.len().div_ceil(4));
     let mut seen = 0;
-    // With nothing committed, with something, and with what was committed before.
-    for (part, commit_interval) in parts.by_ref().zip(["1h", "200ms", "1h"]) {
-        let running = setup.run_with(&[("COMMIT_INTERVAL", commit_interval)]);
+    // Killed before anything is committed, and after.
+    for (part, commit_interval) in parts.by_ref().zip(["5s", "200ms", "5s"]) {
+        let mut running = setup.run_with(&[("COMMIT_INTERVAL", commit_interval)]);
         setup.send(part);
-        seen = setup.wait_for_alerts(seen + 1, &running).len();
+        seen = setup.wait_for_alerts(seen + 1, &mut running).len();
         drop(running);
     }
     setup.send(parts.next().expect("the last quarter"));
@@ -332,8 +330,8 @@ fn the_stays_give_the_same_alerts_as_in_a_backtest() {
     setup.broker.kcat_produce(&setup.names.records, Lines::File(&plain), Key::None);
 
     // Stopped in full flight, then while it rebuilds what it knew.
-    let running = setup.run();
-    setup.wait_for_alerts(100, &running);
+    let mut running = setup.run();
+    setup.wait_for_alerts(100, &mut running);
     running.terminate_in_order();
     let committed = setup.committed();
     assert!(committed > 0, "what was done is committed");
@@ -362,7 +360,7 @@ fn a_broker_that_dies_is_waited_for() {
     let setup = Setup::new(&broker, 1, None);
     let mut running = setup.run();
     setup.send(&[settlement("S1", "V1", "10:00:00", "8000.00", "")]);
-    setup.wait_for_alerts(1, &running);
+    setup.wait_for_alerts(1, &mut running);
     setup.wait_for_commit(1);
     let names = setup.names;
     broker.kill();
@@ -370,7 +368,7 @@ fn a_broker_that_dies_is_waited_for() {
     running.assert_alive();
     let setup = Setup { broker: &broker, names };
     setup.send(&[settlement("S2", "V2", "10:00:00", "9000.00", "")]);
-    setup.wait_for_alerts(2, &running);
+    setup.wait_for_alerts(2, &mut running);
     setup.wait_for_commit(2);
     running.terminate_in_order();
     assert_eq!(setup.broker.kcat_consume_all(&setup.names.alerts).len(), 2, "each comes once");

@@ -121,7 +121,11 @@ fn test_shows_what_differs() {
     let right = rules.run(&["test", "dup-02", "VIS-03"]);
     assert_eq!(right.status.code(), Some(0), "{right:?}");
     assert!(text(&right.stdout).contains("ok     DUP-02"));
-    rules.change(DUP_02, "amount_at_issue = \"200.00\"\nviolating = [\"S2\"]", "amount_at_issue = \"200.01\"\nviolating = [\"S3\"]");
+    rules.change(
+        DUP_02,
+        "amount_at_issue = \"200.00\"\nviolating = [\"S2\"]",
+        "amount_at_issue = \"200.01\"\nviolating = [\"S3\"]",
+    );
     let wrong = rules.run(&["test", "DUP-02"]);
     assert_eq!(wrong.status.code(), Some(1));
     let shown = text(&wrong.stdout);

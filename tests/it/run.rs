@@ -134,10 +134,18 @@ fn what_cannot_be_had_ends_with_words() {
     let address = taken.local_addr().expect("an address").to_string();
     let mut command = fundwatch();
     let dir = tempfile::tempdir().expect("a folder");
-    let output =
-        command.arg("run").current_dir(dir.path()).env("FUNDWATCH__HTTP__LISTEN", &address).output().expect("it starts");
+    let output = command
+        .arg("run")
+        .current_dir(dir.path())
+        .env("FUNDWATCH__HTTP__LISTEN", &address)
+        .output()
+        .expect("it starts");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains(&address));
+    let variables = [("FUNDWATCH__SOURCE__KIND", "file"), ("FUNDWATCH__SOURCE__FILE__PATHS", "nowhere.jsonl")];
+    let mut running = Running::start(&variables, Stdio::null());
+    assert_eq!(running.end().0, Some(2));
+    assert!(running.read("words").contains("failed to read nowhere.jsonl: No such file"), "{}", running.read("words"));
 }
 
 #[test]
@@ -147,10 +155,8 @@ fn other_rules_on_disk_take_effect_and_wrong_ones_do_not() {
     let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
     let copied = Command::new("cp").arg("-r").arg(&source).arg(&rules).status().expect("cp");
     assert!(copied.success());
-    let variables = [
-        ("FUNDWATCH__RULES__DIR", rules.to_str().expect("UTF-8")),
-        ("FUNDWATCH__RULES__RELOAD_INTERVAL", "100ms"),
-    ];
+    let variables =
+        [("FUNDWATCH__RULES__DIR", rules.to_str().expect("UTF-8")), ("FUNDWATCH__RULES__RELOAD_INTERVAL", "100ms")];
     let mut running = Running::start(&variables, Stdio::null());
     running.address();
     let file = rules.join("visits").read_dir().expect("rules").map(|entry| entry.expect("a file").path());

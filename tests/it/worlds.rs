@@ -45,11 +45,7 @@ pub fn world(seed: u64, size: usize) -> World {
     }
     let tables = story.tables();
     let (lines, spoiled) = write(story);
-    World {
-        lines,
-        tables,
-        spoiled,
-    }
+    World { lines, tables, spoiled }
 }
 
 /// The lines in another order.
@@ -111,24 +107,16 @@ fn write(mut story: Story) -> (Vec<Vec<u8>>, usize) {
 fn embed_details(story: &mut Story) -> Vec<Draft> {
     let dice = &mut story.dice;
     let mut drafts = Vec::new();
-    let (mut details, others): (Vec<Draft>, Vec<Draft>) = std::mem::take(&mut story.records)
-        .into_iter()
-        .partition(|draft| draft.kind == "fee_detail");
+    let (mut details, others): (Vec<Draft>, Vec<Draft>) =
+        std::mem::take(&mut story.records).into_iter().partition(|draft| draft.kind == "fee_detail");
     for mut draft in others {
         if draft.kind == "settlement" && dice.chance(60) {
-            let (own, rest): (Vec<Draft>, Vec<Draft>) = details.into_iter().partition(|detail| {
-                detail.code("setl_id") == draft.code("setl_id") && dice.chance(80)
-            });
+            let (own, rest): (Vec<Draft>, Vec<Draft>) = details
+                .into_iter()
+                .partition(|detail| detail.code("setl_id") == draft.code("setl_id") && dice.chance(80));
             details = rest;
             for mut row in own {
-                for name in [
-                    "setl_id",
-                    "mdtrt_id",
-                    "psn_no",
-                    "fixmedins_code",
-                    "med_type",
-                    "updt_time",
-                ] {
+                for name in ["setl_id", "mdtrt_id", "psn_no", "fixmedins_code", "med_type", "updt_time"] {
                     if row.get(name) == draft.get(name) && dice.chance(70) {
                         row.remove(name);
                     }

@@ -54,7 +54,7 @@ pub trait Columns: Sized + 'static {
     fn names() -> &'static [&'static str];
 
     /// A column of many rows; `None` where there is no column of that name.
-    fn column<'a>(rows: &mut dyn Iterator<Item = &'a Self>, name: &str, ids: &Ids) -> Option<ArrayRef>;
+    fn column(rows: &mut dyn Iterator<Item = &Self>, name: &str, ids: &Ids) -> Option<ArrayRef>;
 
     /// The interned id in a column of codes, 0 where absent; `None` where the column is no code.
     fn code(&self, name: &str) -> Option<u32>;
@@ -72,7 +72,7 @@ impl<R: Record> Columns for R {
         <R as Record>::names()
     }
 
-    fn column<'a>(rows: &mut dyn Iterator<Item = &'a Self>, name: &str, ids: &Ids) -> Option<ArrayRef> {
+    fn column(rows: &mut dyn Iterator<Item = &Self>, name: &str, ids: &Ids) -> Option<ArrayRef> {
         <R as Record>::column(rows, name, ids)
     }
 

@@ -217,7 +217,7 @@ fn measure() {
     let ids = Ids::new(8);
     let classes = classes(&ids);
     let rows: Vec<Settlement> = (0..1_024_u32)
-        .map(|n| random_row(&ids, [n, n / 3, n / 5, n / 7, n / 11, n].map(|n| (n * 37 >> 2) as u8)))
+        .map(|n| random_row(&ids, [n, n / 3, n / 5, n / 7, n / 11, n].map(|n| ((n * 37) >> 2) as u8)))
         .collect();
     let rows: Vec<&Settlement> = rows.iter().collect();
     let sets: [(&str, &[&str]); 3] = [

@@ -95,9 +95,7 @@ impl Context {
         .map_err(|source| SourceError::Kafka { action: "take over partitions", source })
     }
 
-    fn beginnings(
-        &self, consumer: &BaseConsumer<Self>, keys: &[Key],
-    ) -> Result<Vec<(Key, Beginning)>, SourceError> {
+    fn beginnings(&self, consumer: &BaseConsumer<Self>, keys: &[Key]) -> Result<Vec<(Key, Beginning)>, SourceError> {
         let mut asked = TopicPartitionList::with_capacity(keys.len());
         for key in keys {
             asked.add_partition(&key.topic, key.partition);
@@ -274,10 +272,9 @@ fn unknown() -> i64 {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
-            RDKafkaLogLevel::Emerg
-            | RDKafkaLogLevel::Alert
-            | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => error!(target: "librdkafka", "{facility}: {message}"),
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+                error!(target: "librdkafka", "{facility}: {message}")
+            }
             RDKafkaLogLevel::Warning => warn!(target: "librdkafka", "{facility}: {message}"),
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => info!(target: "librdkafka", "{facility}: {message}"),
             RDKafkaLogLevel::Debug => debug!(target: "librdkafka", "{facility}: {message}"),

@@ -222,9 +222,9 @@ impl Reader<'_> {
                 self.consumer.context().publish_lag();
                 Ok(())
             }
-            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
-                Err(SourceError::KafkaLost("start with \"replay\" or \"earliest\" to go on with what is left".to_owned()))
-            }
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => Err(SourceError::KafkaLost(
+                "start with \"replay\" or \"earliest\" to go on with what is left".to_owned(),
+            )),
             KafkaError::MessageConsumptionFatal(code) => Err(SourceError::KafkaFatal(code.to_string())),
             // Brokers come back, topics are made, rights are granted: the client tries again by itself.
             passing => {
@@ -360,7 +360,10 @@ impl Reader<'_> {
     fn warn_of_silence(&mut self) {
         let waiting: u64 = self.reading().partitions.lag().iter().map(|lag| lag.records).sum();
         if waiting > 0 && self.last_message.elapsed() > SILENCE {
-            warn!(waiting, "records wait in Kafka, but none has come for {SILENCE:?}; if this goes on, restart the process");
+            warn!(
+                waiting,
+                "records wait in Kafka, but none has come for {SILENCE:?}; if this goes on, restart the process"
+            );
             self.outlet.set_trouble(Some(format!("{waiting} records wait, but none comes")));
             self.last_message = Instant::now();
         }

@@ -24,10 +24,8 @@ impl World {
         for (topic, partitions) in topics {
             cluster.create_topic(topic, *partitions, 1).expect("a topic");
         }
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", cluster.bootstrap_servers())
-            .create()
-            .expect("a producer");
+        let producer =
+            ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().expect("a producer");
         Self { cluster, producer }
     }
 

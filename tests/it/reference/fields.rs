@@ -59,9 +59,7 @@ pub fn required(kind: Kind) -> Vec<&'static str> {
         // Of a delete, one of `feedetl_sn` and `chrg_bchno` too: see `records::check`.
         Kind::FeeDetailDelete | Kind::AdmissionCancel | Kind::DischargeCancel => "mdtrt_id",
         Kind::Presence => "check_id psn_no mdtrt_id fixmedins_code check_time check_type passed",
-        Kind::Inventory => {
-            "fixmedins_code fixmedins_bchno inv_data_type med_list_codg inv_time cnt"
-        }
+        Kind::Inventory => "fixmedins_code fixmedins_bchno inv_data_type med_list_codg inv_time cnt",
     })
 }
 
@@ -79,9 +77,7 @@ fn also_read(kind: Kind) -> Vec<&'static str> {
              chrg_bchno drug_trac_codg"
         }
         Kind::FeeDetailDelete => "feedetl_sn chrg_bchno",
-        Kind::Admission => {
-            "insutype adm_dept_codg adm_bed dscg_maindiag_code adm_way atddr_no days_rinp_flag_31"
-        }
+        Kind::Admission => "insutype adm_dept_codg adm_bed dscg_maindiag_code adm_way atddr_no days_rinp_flag_31",
         Kind::Discharge => "dscg_dept_codg dscg_bed dscg_way dscg_maindiag_code die_date",
         Kind::AdmissionCancel | Kind::DischargeCancel => "",
         Kind::Presence => "method score threshold device_no approved_leave",
@@ -109,10 +105,7 @@ pub fn known(kind: Kind) -> Vec<(&'static str, Type)> {
     let mut names = words("msgid updt_time vali_flag");
     names.extend(required(kind));
     names.extend(also_read(kind));
-    names
-        .into_iter()
-        .map(|name| (name, type_of(name)))
-        .collect()
+    names.into_iter().map(|name| (name, type_of(name))).collect()
 }
 
 /// The centre tables' name of a field, where it differs.
@@ -129,8 +122,7 @@ pub fn alias_of(name: &str) -> Option<&'static str> {
 
 fn type_of(name: &str) -> Type {
     match name {
-        "updt_time" | "setl_time" | "fee_ocur_time" | "begntime" | "endtime" | "check_time"
-        | "inv_time" => Type::Time,
+        "updt_time" | "setl_time" | "fee_ocur_time" | "begntime" | "endtime" | "check_time" | "inv_time" => Type::Time,
         "begndate" | "enddate" | "brdy" | "die_date" | "expy_end" => Type::Day,
         "medfee_sumamt"
         | "fund_pay_sumamt"
@@ -151,18 +143,17 @@ fn type_of(name: &str) -> Type {
 fn longest(code: &str) -> usize {
     match code {
         // ids, persons, institutions, departments, doctors, beds, batches
-        "setl_id" | "init_setl_id" | "mdtrt_id" | "psn_no" | "fixmedins_code" | "feedetl_sn"
-        | "init_feedetl_sn" | "check_id" | "bilg_dept_codg" | "adm_dept_codg"
-        | "dscg_dept_codg" | "bilg_dr_codg" | "atddr_no" | "adm_bed" | "dscg_bed"
-        | "chrg_bchno" | "fixmedins_bchno" | "msgid" | "drord_no" => 30,
+        "setl_id" | "init_setl_id" | "mdtrt_id" | "psn_no" | "fixmedins_code" | "feedetl_sn" | "init_feedetl_sn"
+        | "check_id" | "bilg_dept_codg" | "adm_dept_codg" | "dscg_dept_codg" | "bilg_dr_codg" | "atddr_no"
+        | "adm_bed" | "dscg_bed" | "chrg_bchno" | "fixmedins_bchno" | "msgid" | "drord_no" => 30,
         "rxno" => 40,
         "med_list_codg" => 50,
         "dscg_maindiag_code" => 20,
-        "med_type" | "insutype" | "hosp_lv" | "insuplc_admdvs" | "mdtrtarea_admvs" | "pay_loc"
-        | "setl_type" | "gend" | "med_chrgitm_type" | "list_type" | "inv_chg_type" => 6,
+        "med_type" | "insutype" | "hosp_lv" | "insuplc_admdvs" | "mdtrtarea_admvs" | "pay_loc" | "setl_type"
+        | "gend" | "med_chrgitm_type" | "list_type" | "inv_chg_type" => 6,
         // the flags, and what is named beside them
-        "vali_flag" | "refd_setl_flag" | "mid_setl_flag" | "chrgitm_lv" | "dscg_way"
-        | "adm_way" | "days_rinp_flag_31" | "trdn_flag" => 3,
+        "vali_flag" | "refd_setl_flag" | "mid_setl_flag" | "chrgitm_lv" | "dscg_way" | "adm_way"
+        | "days_rinp_flag_31" | "trdn_flag" => 3,
         "medins_list_codg" => 150,
         "medins_list_name" | "spler_name" => 200,
         _ => 100,

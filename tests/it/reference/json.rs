@@ -16,10 +16,7 @@ pub enum Json {
 
 /// Reads one JSON document; anything but blanks after it is an error.
 pub fn parse(text: &str) -> Result<Json, String> {
-    let mut reader = Reader {
-        chars: text.chars().collect(),
-        at: 0,
-    };
+    let mut reader = Reader { chars: text.chars().collect(), at: 0 };
     reader.blanks();
     let value = reader.value()?;
     reader.blanks();
@@ -31,10 +28,7 @@ pub fn parse(text: &str) -> Result<Json, String> {
 
 /// Whether the text is a number of the JSON grammar, from its first to its last character.
 pub fn is_number(text: &str) -> bool {
-    let mut reader = Reader {
-        chars: text.chars().collect(),
-        at: 0,
-    };
+    let mut reader = Reader { chars: text.chars().collect(), at: 0 };
     reader.number().is_ok() && reader.at == reader.chars.len()
 }
 
@@ -56,11 +50,7 @@ impl Reader {
 
     fn expect(&mut self, wanted: char) -> Result<(), String> {
         let found = self.next()?;
-        if found == wanted {
-            Ok(())
-        } else {
-            Err(format!("not JSON: {found:?} for {wanted:?}"))
-        }
+        if found == wanted { Ok(()) } else { Err(format!("not JSON: {found:?} for {wanted:?}")) }
     }
 
     fn word(&mut self, word: &str, value: Json) -> Result<Json, String> {
@@ -174,10 +164,7 @@ impl Reader {
     fn four_hex_digits(&mut self) -> Result<u32, String> {
         let mut number = 0;
         for _ in 0..4 {
-            let digit = self
-                .next()?
-                .to_digit(16)
-                .ok_or("not JSON: not a hex digit")?;
+            let digit = self.next()?.to_digit(16).ok_or("not JSON: not a hex digit")?;
             number = number * 16 + digit;
         }
         Ok(number)
@@ -189,11 +176,7 @@ impl Reader {
             text.push(digit);
             self.at += 1;
         }
-        if text.len() == before {
-            Err("not JSON: a digit is missing".into())
-        } else {
-            Ok(())
-        }
+        if text.len() == before { Err("not JSON: a digit is missing".into()) } else { Ok(()) }
     }
 
     /// `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`
@@ -228,14 +211,7 @@ fn numbers_keep_their_text_and_objects_their_repeated_keys() {
     let expected = Json::Object(vec![
         ("a".into(), Json::Number("1.250e+1".into())),
         ("a".into(), Json::Text("中😀\n".into())),
-        (
-            "b".into(),
-            Json::Array(vec![
-                Json::Null,
-                Json::Bool(true),
-                Json::Number("-0".into()),
-            ]),
-        ),
+        ("b".into(), Json::Array(vec![Json::Null, Json::Bool(true), Json::Number("-0".into())])),
     ]);
     assert_eq!(value, Ok(expected));
 }

@@ -105,9 +105,7 @@ impl SettlementStates {
     /// Point 5: taken out, not valid, or a refund. One never seen does no harm.
     fn is_dead(&self, setl_id: Option<&str>) -> bool {
         setl_id.is_some_and(|setl_id| {
-            self.taken_out.contains(setl_id)
-                || self.not_valid.contains(setl_id)
-                || self.refunds.contains(setl_id)
+            self.taken_out.contains(setl_id) || self.not_valid.contains(setl_id) || self.refunds.contains(setl_id)
         })
     }
 }
@@ -115,33 +113,21 @@ impl SettlementStates {
 /// Decides what is live among all records ever received.
 pub fn facts(received: &BTreeSet<Record>) -> Facts {
     let (mut settlements, states) = live_settlements(received);
-    settlements
-        .sort_by_key(|settlement| (settlement.setl_time.clone(), settlement.setl_id.clone()));
+    settlements.sort_by_key(|settlement| (settlement.setl_time.clone(), settlement.setl_id.clone()));
     let details = live_details(received, &states);
     let discharges = live_discharges(received);
     let mut stays = stays(received, &details, &discharges);
     stays.sort_by_key(|stay| (stay.begntime.clone(), stay.mdtrt_id.clone()));
-    Facts {
-        settlements,
-        details,
-        discharges,
-        stays,
-    }
+    Facts { settlements, details, discharges, stays }
 }
 
 pub fn of_kind(received: &BTreeSet<Record>, kind: Kind) -> Vec<&Record> {
-    received
-        .iter()
-        .filter(|record| record.kind == kind)
-        .collect()
+    received.iter().filter(|record| record.kind == kind).collect()
 }
 
 /// Point 3: a delete or cancel with `vali_flag` = 0 has no effect.
 pub fn effective(received: &BTreeSet<Record>, kind: Kind) -> Vec<&Record> {
-    of_kind(received, kind)
-        .into_iter()
-        .filter(|record| record.is_valid())
-        .collect()
+    of_kind(received, kind).into_iter().filter(|record| record.is_valid()).collect()
 }
 
 /// Point 2: of the versions of one identity, the kept one.
@@ -161,23 +147,13 @@ pub fn kept<'a>(versions: &[&'a Record], states: Option<&SettlementStates>) -> O
 }
 
 /// The kept version of every identity of one type.
-pub fn all_kept<'a>(
-    received: &'a BTreeSet<Record>,
-    kind: Kind,
-    states: Option<&SettlementStates>,
-) -> Vec<&'a Record> {
+pub fn all_kept<'a>(received: &'a BTreeSet<Record>, kind: Kind, states: Option<&SettlementStates>) -> Vec<&'a Record> {
     let mut versions: BTreeMap<Vec<&str>, Vec<&Record>> = BTreeMap::new();
     for record in of_kind(received, kind) {
-        let identity = fields::identity(kind)
-            .into_iter()
-            .map(|name| record.text(name))
-            .collect();
+        let identity = fields::identity(kind).into_iter().map(|name| record.text(name)).collect();
         versions.entry(identity).or_default().push(record);
     }
-    versions
-        .values()
-        .filter_map(|versions| kept(versions, states))
-        .collect()
+    versions.values().filter_map(|versions| kept(versions, states)).collect()
 }
 
 /// Points 3 and 4.
@@ -186,9 +162,7 @@ fn live_settlements(received: &BTreeSet<Record>) -> (Vec<Settlement>, Settlement
     let is_refund = |record: &Record| record.get("refd_setl_flag") == Some("1");
     let ids = |wanted: &dyn Fn(&Record) -> bool| -> BTreeSet<String> {
         let wanted = kept.iter().filter(|record| wanted(record));
-        wanted
-            .map(|record| record.text("setl_id").to_string())
-            .collect()
+        wanted.map(|record| record.text("setl_id").to_string()).collect()
     };
     let mut states = SettlementStates {
         taken_out: BTreeSet::new(),
@@ -198,10 +172,7 @@ fn live_settlements(received: &BTreeSet<Record>) -> (Vec<Settlement>, Settlement
 
     // A valid refund takes out the settlement it names, unless that is itself a refund; one never
     // seen is nothing to take out, and nothing else of the refund matters.
-    let refunds = kept
-        .iter()
-        .copied()
-        .filter(|record| record.is_valid() && is_refund(record));
+    let refunds = kept.iter().copied().filter(|record| record.is_valid() && is_refund(record));
     let (named, mut unnamed): (Vec<&Record>, Vec<&Record>) =
         refunds.partition(|record| record.get("init_setl_id").is_some());
     for refund in named {
@@ -222,8 +193,7 @@ fn live_settlements(received: &BTreeSet<Record>) -> (Vec<Settlement>, Settlement
                 && settlement.is_valid()
                 && !is_refund(settlement)
                 && !states.taken_out.contains(settlement.text("setl_id"))
-                && settlement.money("medfee_sumamt")
-                    == refund.money("medfee_sumamt").map(|fen| -fen)
+                && settlement.money("medfee_sumamt") == refund.money("medfee_sumamt").map(|fen| -fen)
                 && settlement.time("setl_time") <= refund.time("setl_time")
         });
         if let Some(latest) = matching.max_by_key(|settlement| order(settlement)) {
@@ -231,9 +201,7 @@ fn live_settlements(received: &BTreeSet<Record>) -> (Vec<Settlement>, Settlement
         }
     }
 
-    let live = kept
-        .iter()
-        .filter(|record| !states.is_dead(record.get("setl_id")));
+    let live = kept.iter().filter(|record| !states.is_dead(record.get("setl_id")));
     (live.map(|record| settlement(record)).collect(), states)
 }
 
@@ -265,11 +233,7 @@ fn live_details(received: &BTreeSet<Record>, states: &SettlementStates) -> Vec<D
             continue;
         }
         // Points 3, 5 and 7; and section 5: a detail billed with `cnt` ≤ 0 is not live.
-        if !detail.is_valid()
-            || states.is_dead(detail.get("setl_id"))
-            || is_deleted(detail)
-            || detail.count() <= 0
-        {
+        if !detail.is_valid() || states.is_dead(detail.get("setl_id")) || is_deleted(detail) || detail.count() <= 0 {
             continue;
         }
         let mut cnt = detail.count();
@@ -311,17 +275,13 @@ fn is_refund_row_of(row: &Record, detail: &Record) -> bool {
 /// Point 6: a refund row nets whatever `setl_id` it carries, a refund's too, except when its
 /// settlement was refunded or is not valid.
 fn nets(row: &Record, states: &SettlementStates) -> bool {
-    let is_lost =
-        |setl_id| states.taken_out.contains(setl_id) || states.not_valid.contains(setl_id);
+    let is_lost = |setl_id| states.taken_out.contains(setl_id) || states.not_valid.contains(setl_id);
     row.is_valid() && !row.get("setl_id").is_some_and(is_lost)
 }
 
 /// `inscp_scp_amt`, or `det_item_fee_sumamt` where that is missing.
 fn inscp(record: &Record) -> i128 {
-    record
-        .money("inscp_scp_amt")
-        .or(record.money("det_item_fee_sumamt"))
-        .expect("det_item_fee_sumamt is required")
+    record.money("inscp_scp_amt").or(record.money("det_item_fee_sumamt")).expect("det_item_fee_sumamt is required")
 }
 
 /// Point 7: whether a `fee_detail_delete` takes out a (kept) detail or refund row.

@@ -69,13 +69,7 @@ pub struct RefEvidence {
 
 /// Judges the lines of one stream, in the order of arrival.
 pub fn judge(lines: &[Vec<u8>], tables: &Tables) -> Outcome {
-    let mut outcome = Outcome {
-        records_in: 0,
-        processed: 0,
-        redelivered: 0,
-        dead: vec![],
-        alerts: vec![],
-    };
+    let mut outcome = Outcome { records_in: 0, processed: 0, redelivered: 0, dead: vec![], alerts: vec![] };
     let mut received = BTreeSet::new();
     for (index, line) in lines.iter().enumerate() {
         // Empty lines are skipped. Decided: a line of blanks (as `\r` of `\r\n`) is empty too.

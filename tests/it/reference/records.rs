@@ -38,8 +38,7 @@ impl Record {
     }
 
     pub fn money(&self, name: &str) -> Option<i128> {
-        self.get(name)
-            .map(|text| values::decimal(text, values::MONEY).expect("canonical"))
+        self.get(name).map(|text| values::decimal(text, values::MONEY).expect("canonical"))
     }
 
     pub fn count(&self) -> i128 {
@@ -61,10 +60,7 @@ pub fn read_line(line: &[u8]) -> Result<Vec<Record>, String> {
         Json::Null => return Err("`type` is missing".into()),
         other => return Err(format!("unknown type {other:?}")),
     };
-    let record = Record {
-        kind,
-        content: content(kind, &members)?,
-    };
+    let record = Record { kind, content: content(kind, &members)? };
     check(&record)?;
     let mut records = vec![record.clone()];
     if kind == Kind::Settlement {
@@ -72,8 +68,8 @@ pub fn read_line(line: &[u8]) -> Result<Vec<Record>, String> {
             Json::Null => {}
             Json::Array(rows) => {
                 for (index, row) in rows.into_iter().enumerate() {
-                    let row = fee_detail_of(&record, row)
-                        .map_err(|reason| format!("fee_details[{index}]: {reason}"))?;
+                    let row =
+                        fee_detail_of(&record, row).map_err(|reason| format!("fee_details[{index}]: {reason}"))?;
                     records.push(row);
                 }
             }
@@ -86,24 +82,14 @@ pub fn read_line(line: &[u8]) -> Result<Vec<Record>, String> {
 /// An element of `fee_details` inherits six fields where it lacks them.
 fn fee_detail_of(settlement: &Record, row: Json) -> Result<Record, String> {
     let mut content = content(Kind::FeeDetail, &members(row)?)?;
-    for name in [
-        "setl_id",
-        "mdtrt_id",
-        "psn_no",
-        "fixmedins_code",
-        "med_type",
-        "updt_time",
-    ] {
+    for name in ["setl_id", "mdtrt_id", "psn_no", "fixmedins_code", "med_type", "updt_time"] {
         if !content.contains_key(name)
             && let Some(value) = settlement.get(name)
         {
             content.insert(name, value.into());
         }
     }
-    let record = Record {
-        kind: Kind::FeeDetail,
-        content,
-    };
+    let record = Record { kind: Kind::FeeDetail, content };
     check(&record)?;
     Ok(record)
 }
@@ -126,10 +112,7 @@ fn field(members: &BTreeMap<String, Json>, name: &str) -> Json {
 }
 
 /// The canonical content: known fields only, aliases under the interface name.
-fn content(
-    kind: Kind,
-    members: &BTreeMap<String, Json>,
-) -> Result<BTreeMap<&'static str, String>, String> {
+fn content(kind: Kind, members: &BTreeMap<String, Json>) -> Result<BTreeMap<&'static str, String>, String> {
     let mut content = BTreeMap::new();
     for &(name, ref field_type) in &fields::known(kind) {
         let mut value = field(members, name);
@@ -153,10 +136,9 @@ fn canonical(field_type: &Type, value: Json) -> Result<String, String> {
     match (field_type, value) {
         (Type::Time, Json::Text(text)) => Ok(Time::parse(&text)?.0),
         (Type::Day, Json::Text(text)) => Ok(Day::parse(&text)?.0),
-        (Type::Decimal(decimals), Json::Number(text) | Json::Text(text)) => Ok(values::canonical(
-            values::decimal(&text, *decimals)?,
-            *decimals,
-        )),
+        (Type::Decimal(decimals), Json::Number(text) | Json::Text(text)) => {
+            Ok(values::canonical(values::decimal(&text, *decimals)?, *decimals))
+        }
         (Type::Flag, Json::Bool(flag)) => Ok(flag.to_string()),
         (Type::Code(longest), Json::Text(text)) => code(text, *longest),
         (Type::Code(longest), Json::Number(text)) => {
@@ -185,9 +167,7 @@ fn check(record: &Record) -> Result<(), String> {
             return Err(format!("`{name}` is missing"));
         }
     }
-    if record.kind == Kind::FeeDetailDelete
-        && record.get("feedetl_sn").is_none()
-        && record.get("chrg_bchno").is_none()
+    if record.kind == Kind::FeeDetailDelete && record.get("feedetl_sn").is_none() && record.get("chrg_bchno").is_none()
     {
         return Err("neither `feedetl_sn` nor `chrg_bchno`".into());
     }
@@ -196,10 +176,7 @@ fn check(record: &Record) -> Result<(), String> {
     {
         return Err("`enddate` is before `begndate`".into());
     }
-    if record.kind == Kind::FeeDetail
-        && record.get("init_feedetl_sn").is_some()
-        && record.count() > 0
-    {
+    if record.kind == Kind::FeeDetail && record.get("init_feedetl_sn").is_some() && record.count() > 0 {
         return Err("a refund row with `cnt` above 0".into());
     }
     Ok(())

@@ -72,11 +72,7 @@ impl Day {
 
     /// Days since 0000-01-01, so that differences count days.
     pub fn number(&self) -> i64 {
-        let (year, month, day) = (
-            number(&self.0[..4]),
-            number(&self.0[5..7]),
-            number(&self.0[8..]),
-        );
+        let (year, month, day) = (number(&self.0[..4]), number(&self.0[5..7]), number(&self.0[8..]));
         // Of the years 0 .. year-1, every fourth is a leap year, save three centuries of four.
         let leap_years = (year + 3) / 4 - (year + 99) / 100 + (year + 399) / 400;
         let whole_months: i64 = (1..month).map(|month| days_in_month(year, month)).sum();
@@ -137,16 +133,8 @@ pub fn decimal(text: &str, decimals: u32) -> Result<i128, String> {
 
 /// An exponent beyond i64 is as good as endless.
 fn read_exponent(text: &str) -> i128 {
-    let endless = if text.starts_with('-') {
-        i64::MIN
-    } else {
-        i64::MAX
-    };
-    i128::from(
-        text.trim_start_matches('+')
-            .parse::<i64>()
-            .unwrap_or(endless),
-    )
+    let endless = if text.starts_with('-') { i64::MIN } else { i64::MAX };
+    i128::from(text.trim_start_matches('+').parse::<i64>().unwrap_or(endless))
 }
 
 /// The canonical text with all decimals: 1250 with 2 is `12.50`.
@@ -154,11 +142,7 @@ pub fn canonical(scaled: i128, decimals: u32) -> String {
     let sign = if scaled < 0 { "-" } else { "" };
     let unit = 10_i128.pow(decimals);
     let width = decimals as usize;
-    format!(
-        "{sign}{}.{:0width$}",
-        scaled.abs() / unit,
-        scaled.abs() % unit
-    )
+    format!("{sign}{}.{:0width$}", scaled.abs() / unit, scaled.abs() % unit)
 }
 
 /// `value × part / whole`, rounded half up to the unit; `whole` is above zero.
@@ -170,11 +154,7 @@ pub fn share_half_up(value: i128, part: i128, whole: i128) -> i128 {
 
 #[test]
 fn times_are_strict() {
-    for good in [
-        "2024-02-29 00:00:00",
-        "2000-02-29 23:59:59",
-        "2023-12-31 12:00:00",
-    ] {
+    for good in ["2024-02-29 00:00:00", "2000-02-29 23:59:59", "2023-12-31 12:00:00"] {
         assert!(Time::parse(good).is_ok(), "{good}");
     }
     for bad in [
@@ -210,10 +190,7 @@ fn day_numbers_count_days() {
     assert_eq!(number("2025-01-01") - number("2024-01-01"), 366);
     assert_eq!(number("2101-01-01") - number("2100-01-01"), 365);
     let seconds = |text: &str| Time::parse(text).unwrap().seconds();
-    assert_eq!(
-        seconds("2024-03-01 00:00:01") - seconds("2024-02-29 23:59:40"),
-        21
-    );
+    assert_eq!(seconds("2024-03-01 00:00:01") - seconds("2024-02-29 23:59:40"), 21);
 }
 
 #[test]
@@ -234,15 +211,9 @@ fn decimals_are_those_of_the_value() {
     ] {
         assert_eq!(decimal(text, MONEY), Ok(fen), "{text}");
     }
-    for bad in [
-        "0.001",
-        "1e-3",
-        "0.00012e2",
-        "100000000000000",
-        "1e400",
-        "1e99999999999999999999",
-        "1e-99999999999999999999",
-    ] {
+    for bad in
+        ["0.001", "1e-3", "0.00012e2", "100000000000000", "1e400", "1e99999999999999999999", "1e-99999999999999999999"]
+    {
         assert!(decimal(bad, MONEY).is_err(), "{bad}");
     }
     assert_eq!(decimal("0.0001", QUANTITY), Ok(1));

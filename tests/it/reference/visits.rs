@@ -9,39 +9,28 @@ use super::records::Record;
 /// Whether an `admission_cancel` of the visit was received; it is for good.
 fn is_admission_cancelled(received: &BTreeSet<Record>, mdtrt_id: &str) -> bool {
     let cancels = effective(received, Kind::AdmissionCancel);
-    cancels
-        .iter()
-        .any(|cancel| cancel.text("mdtrt_id") == mdtrt_id)
+    cancels.iter().any(|cancel| cancel.text("mdtrt_id") == mdtrt_id)
 }
 
 /// Point 8.
 pub fn live_discharges(received: &BTreeSet<Record>) -> Vec<Discharge> {
     let discharges = of_kind(received, Kind::Discharge);
-    let visits: BTreeSet<&str> = discharges
-        .iter()
-        .map(|record| record.text("mdtrt_id"))
-        .collect();
+    let visits: BTreeSet<&str> = discharges.iter().map(|record| record.text("mdtrt_id")).collect();
     let mut live = Vec::new();
     for mdtrt_id in visits {
         // `admission_cancel` takes out the visit's discharge too.
         if is_admission_cancelled(received, mdtrt_id) {
             continue;
         }
-        let versions: Vec<&Record> = discharges
-            .iter()
-            .copied()
-            .filter(|record| record.text("mdtrt_id") == mdtrt_id)
-            .collect();
+        let versions: Vec<&Record> =
+            discharges.iter().copied().filter(|record| record.text("mdtrt_id") == mdtrt_id).collect();
         let mut taken_out: BTreeSet<&Record> = BTreeSet::new();
         for cancel in effective(received, Kind::DischargeCancel) {
             if cancel.text("mdtrt_id") == mdtrt_id {
                 taken_out.extend(taken_out_by(cancel, &versions));
             }
         }
-        let rest: Vec<&Record> = versions
-            .into_iter()
-            .filter(|version| !taken_out.contains(version))
-            .collect();
+        let rest: Vec<&Record> = versions.into_iter().filter(|version| !taken_out.contains(version)).collect();
         // The kept version is chosen among the rest; if that is not valid there is none.
         let Some(record) = kept(&rest, None).filter(|record| record.is_valid()) else {
             continue;
@@ -64,27 +53,19 @@ pub fn live_discharges(received: &BTreeSet<Record>) -> Vec<Discharge> {
 /// Decided: each cancel looks at all versions (invalid ones too), whatever other cancels take out.
 fn taken_out_by<'a>(cancel: &Record, versions: &[&'a Record]) -> Vec<&'a Record> {
     // Where both carry `updt_time`, those not later than the cancel's.
-    let (both, others): (Vec<&Record>, Vec<&Record>) =
-        versions.iter().copied().partition(|version| {
-            version.get("updt_time").is_some() && cancel.get("updt_time").is_some()
-        });
-    let not_later = both
-        .into_iter()
-        .filter(|version| version.get("updt_time") <= cancel.get("updt_time"));
+    let (both, others): (Vec<&Record>, Vec<&Record>) = versions
+        .iter()
+        .copied()
+        .partition(|version| version.get("updt_time").is_some() && cancel.get("updt_time").is_some());
+    let not_later = both.into_iter().filter(|version| version.get("updt_time") <= cancel.get("updt_time"));
     // Of the others, those with the earliest `endtime`.
     let earliest = others.iter().map(|version| version.time("endtime")).min();
-    let earliest_others = others
-        .into_iter()
-        .filter(|version| Some(version.time("endtime")) == earliest);
+    let earliest_others = others.into_iter().filter(|version| Some(version.time("endtime")) == earliest);
     not_later.chain(earliest_others).collect()
 }
 
 /// Point 9.
-pub fn stays(
-    received: &BTreeSet<Record>,
-    details: &[Detail],
-    discharges: &[Discharge],
-) -> Vec<Stay> {
+pub fn stays(received: &BTreeSet<Record>, details: &[Detail], discharges: &[Discharge]) -> Vec<Stay> {
     let presence = all_kept(received, Kind::Presence, None);
     let mut stays = Vec::new();
     for admission in all_kept(received, Kind::Admission, None) {
@@ -96,10 +77,7 @@ pub fn stays(
         {
             continue;
         }
-        let discharge = discharges
-            .iter()
-            .find(|discharge| discharge.mdtrt_id == mdtrt_id)
-            .cloned();
+        let discharge = discharges.iter().find(|discharge| discharge.mdtrt_id == mdtrt_id).cloned();
         let end = match &discharge {
             // A discharge before its admission makes no stay.
             Some(discharge) if discharge.endtime < begntime => continue,
@@ -107,16 +85,11 @@ pub fn stays(
             Some(discharge) => discharge.endtime.clone(),
             None => {
                 let billed = details.iter().filter(|detail| detail.mdtrt_id == mdtrt_id);
-                let checked = presence
-                    .iter()
-                    .filter(|check| check.is_valid() && check.text("mdtrt_id") == mdtrt_id);
+                let checked = presence.iter().filter(|check| check.is_valid() && check.text("mdtrt_id") == mdtrt_id);
                 let known = billed
                     .map(|detail| detail.fee_ocur_time.clone())
                     .chain(checked.map(|check| check.time("check_time")));
-                known
-                    .chain([begntime.clone()])
-                    .max()
-                    .expect("at least its begntime")
+                known.chain([begntime.clone()]).max().expect("at least its begntime")
             }
         };
         stays.push(Stay {

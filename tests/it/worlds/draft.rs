@@ -11,9 +11,7 @@ pub const YUAN: i64 = 100;
 pub const ONE: i64 = 10_000;
 
 /// Items; the first six stand in the knowledge tables.
-pub const ITEMS: [&str; 12] = [
-    "I0", "I1", "项2", "3", "I4", "I5", "D0", "D1", "D2", "D3", "D4", "D5",
-];
+pub const ITEMS: [&str; 12] = ["I0", "I1", "项2", "3", "I4", "I5", "D0", "D1", "D2", "D3", "D4", "D5"];
 pub const DEPARTMENTS: [&str; 2] = ["A01", "03"];
 pub const BEDS: [&str; 2] = ["12", "B-😀"];
 pub const INSTITUTIONS: [&str; 3] = ["H1", "H2", "44001"];
@@ -38,18 +36,11 @@ pub struct Draft {
 
 impl Draft {
     pub fn new(kind: &'static str) -> Draft {
-        Draft {
-            kind,
-            fields: Vec::new(),
-            rows: Vec::new(),
-        }
+        Draft { kind, fields: Vec::new(), rows: Vec::new() }
     }
 
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.fields
-            .iter()
-            .find(|field| field.0 == name)
-            .map(|field| &field.1)
+        self.fields.iter().find(|field| field.0 == name).map(|field| &field.1)
     }
 
     pub fn code(&self, name: &str) -> Option<String> {
@@ -112,25 +103,12 @@ pub struct Story {
 impl Story {
     pub fn new(seed: u64) -> Story {
         let mut dice = Dice::new(seed);
-        let first_days = [
-            (2024, 2, 27),
-            (2023, 2, 26),
-            (2024, 12, 30),
-            (2024, 4, 28),
-            (2024, 6, 10),
-        ];
+        let first_days = [(2024, 2, 27), (2023, 2, 26), (2024, 12, 30), (2024, 4, 28), (2024, 6, 10)];
         let (year, month, day) = dice.pick(&first_days);
         let start = days_since_1970(year, month, day) * DAY;
         // Ids start at different places, so that "9" and "10" meet and order as text.
         let settlements = dice.below(10);
-        Story {
-            dice,
-            records: Vec::new(),
-            start,
-            visits: Vec::new(),
-            deaths: BTreeMap::new(),
-            settlements,
-        }
+        Story { dice, records: Vec::new(), start, visits: Vec::new(), deaths: BTreeMap::new(), settlements }
     }
 
     pub fn person(&mut self) -> String {
@@ -143,11 +121,7 @@ impl Story {
 
     pub fn new_visit(&mut self) -> String {
         let number = self.visits.len() + 8;
-        let visit = if number.is_multiple_of(3) {
-            format!("V{number}")
-        } else {
-            number.to_string()
-        };
+        let visit = if number.is_multiple_of(3) { format!("V{number}") } else { number.to_string() };
         self.visits.push(visit.clone());
         visit
     }
@@ -166,9 +140,7 @@ impl Story {
 
     /// Serials count per visit, so that the same ones stand in several visits.
     pub fn new_serial(&mut self, visit: &str) -> String {
-        let of_visit = |draft: &&Draft| {
-            draft.kind == "fee_detail" && draft.code("mdtrt_id").as_deref() == Some(visit)
-        };
+        let of_visit = |draft: &&Draft| draft.kind == "fee_detail" && draft.code("mdtrt_id").as_deref() == Some(visit);
         (self.records.iter().filter(of_visit).count() + 1).to_string()
     }
 
@@ -178,23 +150,13 @@ impl Story {
 
     /// A moment of the first days, often on an edge.
     pub fn moment(&mut self) -> i64 {
-        let clocks = [
-            0,
-            1,
-            8 * 3600,
-            8 * 3600 + 20,
-            8 * 3600 + 600,
-            12 * 3600,
-            DAY - 20,
-            DAY - 1,
-        ];
+        let clocks = [0, 1, 8 * 3600, 8 * 3600 + 20, 8 * 3600 + 600, 12 * 3600, DAY - 20, DAY - 1];
         self.start + self.dice.range(0, 3) * DAY + self.dice.pick(&clocks)
     }
 
     /// An amount in fen; few different ones.
     pub fn fee(&mut self) -> i64 {
-        self.dice
-            .pick(&[0, 1250, 9999, 10_000, 10_001, 10_001, 33_333])
+        self.dice.pick(&[0, 1250, 9999, 10_000, 10_001, 10_001, 33_333])
     }
 
     /// Adds a settlement and answers its `setl_id`.
@@ -224,10 +186,7 @@ impl Story {
     }
 
     /// Adds a fee detail of 10.01 yuan a unit and answers its `feedetl_sn`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one argument per field of a story's detail"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "one argument per field of a story's detail")]
     pub fn bill(
         &mut self,
         visit: &str,
@@ -269,13 +228,7 @@ impl Story {
     }
 
     /// Adds an admission; the caller may change the last record.
-    pub fn admit(
-        &mut self,
-        visit: &str,
-        person: &str,
-        institution: &str,
-        begin: i64,
-    ) -> &mut Draft {
+    pub fn admit(&mut self, visit: &str, person: &str, institution: &str, begin: i64) -> &mut Draft {
         let med_type = self.dice.pick(&["21", "21", "21", "2101", "29", "24"]);
         let mut draft = Draft::new("admission")
             .with("mdtrt_id", visit)
@@ -288,17 +241,9 @@ impl Story {
         self.last()
     }
 
-    pub fn discharge(
-        &mut self,
-        visit: &str,
-        person: &str,
-        institution: &str,
-        end: i64,
-    ) -> &mut Draft {
-        let mut draft = Draft::new("discharge")
-            .with("mdtrt_id", visit)
-            .with("psn_no", person)
-            .with("fixmedins_code", institution);
+    pub fn discharge(&mut self, visit: &str, person: &str, institution: &str, end: i64) -> &mut Draft {
+        let mut draft =
+            Draft::new("discharge").with("mdtrt_id", visit).with("psn_no", person).with("fixmedins_code", institution);
         draft.set_time("endtime", end);
         self.decorate(&mut draft);
         self.records.push(draft);
@@ -350,9 +295,7 @@ impl Story {
         for _ in 0..self.dice.range(2, 6) {
             let main = self.dice.below(6);
             let included = (main + 1 + self.dice.below(5)) % 6;
-            let scope = self
-                .dice
-                .pick(&["day", "day", "visit", "visit", "6h", "Day"]);
+            let scope = self.dice.pick(&["day", "day", "visit", "visit", "6h", "Day"]);
             exclusive.push((ITEMS[main].into(), ITEMS[included].into(), scope.into()));
             if self.dice.chance(20) {
                 exclusive.push((ITEMS[included].into(), ITEMS[main].into(), scope.into()));
@@ -371,11 +314,7 @@ impl Story {
             let limit = self.dice.pick(&["1", "2", "1.5", "3.0", "0.5", "24"]);
             limits.push((item.into(), limit.into()));
         }
-        Tables {
-            exclusive,
-            limits,
-            deaths: self.deaths.clone(),
-        }
+        Tables { exclusive, limits, deaths: self.deaths.clone() }
     }
 }
 
@@ -395,20 +334,7 @@ fn is_leap(year: i64) -> bool {
 }
 
 fn month_days(year: i64, month: i64) -> i64 {
-    [
-        31,
-        if is_leap(year) { 29 } else { 28 },
-        31,
-        30,
-        31,
-        30,
-        31,
-        31,
-        30,
-        31,
-        30,
-        31,
-    ][month as usize - 1]
+    [31, if is_leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month as usize - 1]
 }
 
 pub fn day_text(mut day: i64) -> String {
@@ -427,10 +353,5 @@ pub fn day_text(mut day: i64) -> String {
 pub fn time_text(seconds: i64) -> String {
     let clock = seconds.rem_euclid(DAY);
     let day = day_text(seconds.div_euclid(DAY));
-    format!(
-        "{day} {:02}:{:02}:{:02}",
-        clock / 3600,
-        clock / 60 % 60,
-        clock % 60
-    )
+    format!("{day} {:02}:{:02}:{:02}", clock / 3600, clock / 60 % 60, clock % 60)
 }

@@ -20,11 +20,7 @@ pub fn one_deed(story: &mut Story) {
 }
 
 fn any(story: &mut Story, kind: &str) -> Option<Draft> {
-    let matching: Vec<&Draft> = story
-        .records
-        .iter()
-        .filter(|draft| draft.kind == kind)
-        .collect();
+    let matching: Vec<&Draft> = story.records.iter().filter(|draft| draft.kind == kind).collect();
     if matching.is_empty() {
         return None;
     }
@@ -85,10 +81,7 @@ fn revise_detail(story: &mut Story) {
                 _ => draft.remove("setl_id"),
             },
             3 if !is_refund_row => {
-                draft.set(
-                    "cnt",
-                    Value::Fixed(story.dice.pick(&[ONE, 2 * ONE, 0, -ONE]), 4),
-                );
+                draft.set("cnt", Value::Fixed(story.dice.pick(&[ONE, 2 * ONE, 0, -ONE]), 4));
             }
             4 => draft.set_code("med_list_codg", story.dice.pick(&ITEMS)),
             5 => draft.set_code("med_chrgitm_type", story.dice.pick(&["01", "07", "09"])),
@@ -156,11 +149,7 @@ fn refund(story: &mut Story) {
     };
     let named = original.code("setl_id").unwrap_or_default();
     let mut draft = original.clone();
-    let setl_id = if story.dice.chance(4) {
-        named.clone()
-    } else {
-        story.new_setl_id()
-    };
+    let setl_id = if story.dice.chance(4) { named.clone() } else { story.new_setl_id() };
     draft.set_code("setl_id", &setl_id);
     draft.set_code("refd_setl_flag", "1");
     draft.set_money("medfee_sumamt", -original.fixed("medfee_sumamt"));
@@ -168,11 +157,7 @@ fn refund(story: &mut Story) {
     draft.remove("init_setl_id");
     draft.remove("vali_flag");
     if story.dice.chance(50) {
-        let init = if story.dice.chance(90) {
-            named
-        } else {
-            "never-seen".into()
-        };
+        let init = if story.dice.chance(90) { named } else { "never-seen".into() };
         draft.set_code("init_setl_id", &init);
         if story.dice.chance(20) {
             draft.set_code("mdtrt_id", &story.any_visit());
@@ -199,9 +184,7 @@ fn refund_rows_of(story: &mut Story, original: &Draft, refund_id: &str) {
     let details: Vec<Draft> = story
         .records
         .iter()
-        .filter(|draft| {
-            draft.kind == "fee_detail" && draft.get("setl_id") == original.get("setl_id")
-        })
+        .filter(|draft| draft.kind == "fee_detail" && draft.get("setl_id") == original.get("setl_id"))
         .cloned()
         .collect();
     for detail in details {
@@ -216,10 +199,7 @@ pub fn row_against(story: &mut Story, detail: &Draft, cnt: i64) -> Draft {
     let visit = detail.code("mdtrt_id").unwrap_or_default();
     let serial = story.new_serial(&visit);
     row.set_code("feedetl_sn", &serial);
-    row.set_code(
-        "init_feedetl_sn",
-        &detail.code("feedetl_sn").unwrap_or_default(),
-    );
+    row.set_code("init_feedetl_sn", &detail.code("feedetl_sn").unwrap_or_default());
     row.set("cnt", Value::Fixed(cnt, 4));
     for name in ["det_item_fee_sumamt", "inscp_scp_amt"] {
         let billed = detail.fixed("cnt").abs().max(1);
@@ -281,10 +261,7 @@ fn settle_anew(story: &mut Story) {
     };
     let named = original.code("setl_id").unwrap_or_default();
     let (refund_id, new_id) = (story.new_setl_id(), story.new_setl_id());
-    let mut refund = original
-        .clone()
-        .with("setl_id", &refund_id)
-        .with("refd_setl_flag", "1");
+    let mut refund = original.clone().with("setl_id", &refund_id).with("refd_setl_flag", "1");
     refund.set_code("init_setl_id", &named);
     refund.set_money("medfee_sumamt", -original.fixed("medfee_sumamt"));
     let mut again = original.clone().with("setl_id", &new_id);
@@ -292,9 +269,7 @@ fn settle_anew(story: &mut Story) {
     let details: Vec<Draft> = story
         .records
         .iter()
-        .filter(|draft| {
-            draft.kind == "fee_detail" && draft.get("setl_id") == original.get("setl_id")
-        })
+        .filter(|draft| draft.kind == "fee_detail" && draft.get("setl_id") == original.get("setl_id"))
         .cloned()
         .collect();
     for detail in details {
@@ -326,9 +301,7 @@ pub fn delete_near(story: &mut Story, detail: Option<Draft>) {
         again.remove("setl_id");
         story.records.push(again);
     }
-    let serial = detail
-        .and_then(|detail| detail.code("feedetl_sn"))
-        .unwrap_or("1".into());
+    let serial = detail.and_then(|detail| detail.code("feedetl_sn")).unwrap_or("1".into());
     let batch = story.dice.pick(&["1", "2", "0000"]);
     match story.dice.below(5) {
         0 => delete.set_code("feedetl_sn", "0000"),
@@ -350,14 +323,7 @@ pub fn delete_near(story: &mut Story, detail: Option<Draft>) {
 }
 
 fn cancel(story: &mut Story, kind: &'static str) {
-    let known = any(
-        story,
-        if kind == "admission_cancel" {
-            "admission"
-        } else {
-            "discharge"
-        },
-    );
+    let known = any(story, if kind == "admission_cancel" { "admission" } else { "discharge" });
     let visit = known.and_then(|draft| draft.code("mdtrt_id"));
     let visit = visit.unwrap_or_else(|| story.any_visit());
     let mut draft = Draft::new(kind).with("mdtrt_id", &visit);

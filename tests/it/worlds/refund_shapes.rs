@@ -11,26 +11,13 @@ pub fn refunds(story: &mut Story) {
     let mut settlements: Vec<String> = Vec::new();
     for _ in 0..story.dice.range(2, 4) {
         let time = begin + story.dice.pick(&[0, 0, 1, 3600, DAY]);
-        let somebody = if story.dice.chance(10) {
-            story.person()
-        } else {
-            person.clone()
-        };
+        let somebody = if story.dice.chance(10) { story.person() } else { person.clone() };
         let setl_id = story.settle(&visit, &somebody, &institution, "41", time, fee);
         if story.dice.chance(15) {
             story.last().set_code("vali_flag", "0");
         }
         let cnt = story.dice.pick(&[ONE, 2 * ONE, 3 * ONE]);
-        story.bill(
-            &visit,
-            &person,
-            &institution,
-            time,
-            ITEMS[0],
-            cnt,
-            None,
-            Some(&setl_id),
-        );
+        story.bill(&visit, &person, &institution, time, ITEMS[0], cnt, None, Some(&setl_id));
         settlements.push(setl_id);
     }
     for _ in 0..story.dice.range(1, 4) {
@@ -61,16 +48,7 @@ pub fn returns(story: &mut Story) {
     for _ in 0..story.dice.range(1, 3) {
         let setl_id = story.dice.chance(40).then_some(setl_id.as_str());
         let cnt = story.dice.pick(&[2 * ONE, 3 * ONE]);
-        story.bill(
-            &visit,
-            &person,
-            &institution,
-            time,
-            ITEMS[0],
-            cnt,
-            None,
-            setl_id,
-        );
+        story.bill(&visit, &person, &institution, time, ITEMS[0], cnt, None, setl_id);
     }
     for _ in 0..story.dice.range(1, 4) {
         let detail = any_detail(story, &visit);
@@ -103,9 +81,7 @@ pub fn returns(story: &mut Story) {
 }
 
 fn any_detail(story: &mut Story, visit: &str) -> Draft {
-    let of_visit = |draft: &&Draft| {
-        draft.kind == "fee_detail" && draft.code("mdtrt_id").as_deref() == Some(visit)
-    };
+    let of_visit = |draft: &&Draft| draft.kind == "fee_detail" && draft.code("mdtrt_id").as_deref() == Some(visit);
     let details: Vec<Draft> = story.records.iter().filter(of_visit).cloned().collect();
     story.dice.pick(&details)
 }

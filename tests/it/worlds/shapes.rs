@@ -39,9 +39,7 @@ pub fn soup(story: &mut Story, count: usize) {
         let time = story.moment();
         match story.dice.below(9) {
             0 | 1 => {
-                let med_type = story
-                    .dice
-                    .pick(&["11", "13", "14", "41", "21", "28", "99", "041"]);
+                let med_type = story.dice.pick(&["11", "13", "14", "41", "21", "28", "99", "041"]);
                 let fee = story.fee();
                 story.settle(&visit, &person, &institution, med_type, time, fee);
             }
@@ -51,22 +49,11 @@ pub fn soup(story: &mut Story, count: usize) {
                 let item_type = story.dice.pick(&[None, Some("01"), Some("1"), Some("09")]);
                 let setl_id = story.dice.range(1, 16).to_string();
                 let setl_id = story.dice.chance(50).then_some(setl_id.as_str());
-                story.bill(
-                    &visit,
-                    &person,
-                    &institution,
-                    time,
-                    item,
-                    cnt,
-                    item_type,
-                    setl_id,
-                );
+                story.bill(&visit, &person, &institution, time, item, cnt, item_type, setl_id);
             }
             4 => {
                 let bed = story.dice.pick(&BEDS);
-                story
-                    .admit(&visit, &person, &institution, time)
-                    .set_code("adm_bed", bed);
+                story.admit(&visit, &person, &institution, time).set_code("adm_bed", bed);
             }
             5 => {
                 story.discharge(&visit, &person, &institution, time);
@@ -139,16 +126,7 @@ fn near_payments(story: &mut Story) {
             _ => &ITEMS[..11],
         };
         for item in items {
-            story.bill(
-                &visit,
-                &person,
-                &institution,
-                time,
-                item,
-                ONE,
-                Some("09"),
-                Some(&setl_id),
-            );
+            story.bill(&visit, &person, &institution, time, item, ONE, Some("09"), Some(&setl_id));
         }
         time += story.dice.pick(&[0, 60, 599, 600, 600, 601, 1200]);
     }
@@ -169,21 +147,8 @@ fn exclusive_items(story: &mut Story) {
         } else {
             None
         };
-        let somebody = if story.dice.chance(10) {
-            story.person()
-        } else {
-            person.clone()
-        };
-        story.bill(
-            &visit,
-            &somebody,
-            &institution,
-            time,
-            item,
-            cnt,
-            None,
-            setl_id.as_deref(),
-        );
+        let somebody = if story.dice.chance(10) { story.person() } else { person.clone() };
+        story.bill(&visit, &somebody, &institution, time, item, cnt, None, setl_id.as_deref());
     }
 }
 
@@ -210,14 +175,7 @@ fn death(story: &mut Story) {
         let care_day = day + story.dice.pick(&[0, 1, 1, 2, 2, 3]);
         let fee = story.fee();
         let edge = story.dice.pick(&[0, DAY - 1]);
-        story.settle(
-            &visit,
-            &person,
-            &institution,
-            "14",
-            care_day * DAY + edge,
-            fee,
-        );
+        story.settle(&visit, &person, &institution, "14", care_day * DAY + edge, fee);
         if story.dice.chance(40) {
             let begin = care_day - story.dice.range(0, 2);
             story.last().set_day("begndate", begin);
@@ -230,16 +188,9 @@ fn busy_day(story: &mut Story) {
     let person = story.person();
     let midnight = story.start + DAY * story.dice.range(0, 2);
     for _ in 0..story.dice.pick(&[3, 4, 4, 5, 8, 9]) {
-        let visit = if story.dice.chance(90) {
-            story.new_visit()
-        } else {
-            story.any_visit()
-        };
+        let visit = if story.dice.chance(90) { story.new_visit() } else { story.any_visit() };
         let institution = story.dice.pick(&INSTITUTIONS);
-        let time = midnight
-            + story
-                .dice
-                .pick(&[0, HOUR, 9 * HOUR, 10 * HOUR, DAY - 1, DAY]);
+        let time = midnight + story.dice.pick(&[0, HOUR, 9 * HOUR, 10 * HOUR, DAY - 1, DAY]);
         let med_type = story.dice.pick(&["11", "41", "51", "x"]);
         let fee = story.fee();
         story.settle(&visit, &person, institution, med_type, time, fee);
@@ -250,13 +201,7 @@ fn busy_day(story: &mut Story) {
 fn large(story: &mut Story) {
     for _ in 0..story.dice.range(1, 3) {
         let (visit, person, institution) = (story.any_visit(), story.person(), story.institution());
-        let limits = [
-            ("11", 5000),
-            ("15", 5000),
-            ("41", 2000),
-            ("21", 100_000),
-            ("13", 5000),
-        ];
+        let limits = [("11", 5000), ("15", 5000), ("41", 2000), ("21", 100_000), ("13", 5000)];
         let (med_type, limit) = story.dice.pick(&limits);
         let fee = limit * YUAN * story.dice.pick(&[1, 1, 3]) + story.dice.range(-1, 1);
         let time = story.moment();
@@ -278,10 +223,6 @@ fn burst(story: &mut Story) {
             let elsewhere = story.institution();
             story.settle(&visit, &person, &elsewhere, med_type, time + 7, fee);
         }
-        time += if story.dice.chance(5) {
-            21
-        } else {
-            story.dice.pick(&[20, 20, 20, 19, 0])
-        };
+        time += if story.dice.chance(5) { 21 } else { story.dice.pick(&[20, 20, 20, 19, 0]) };
     }
 }

@@ -40,30 +40,16 @@ fn object(dice: &mut Dice, draft: &Draft, with_type: bool) -> String {
     }
     for (name, _) in fields::known(kind) {
         if draft.get(name).is_none() && dice.chance(3) {
-            let value = if name == "msgid" {
-                "\"m-1\"".into()
-            } else {
-                blank(dice)
-            };
+            let value = if name == "msgid" { "\"m-1\"".into() } else { blank(dice) };
             members.push((name.into(), value));
         }
     }
     if dice.chance(8) {
-        let unknown = [
-            "{\"a\":[1,2.50,null]}",
-            "true",
-            "1e3",
-            "\"x\\\"y\"",
-            "[[],{}]",
-        ];
+        let unknown = ["{\"a\":[1,2.50,null]}", "true", "1e3", "\"x\\\"y\"", "[[],{}]"];
         members.push(("备注".into(), dice.pick(&unknown).to_string()));
     }
     if draft.kind == "settlement" && (!draft.rows.is_empty() || dice.chance(3)) {
-        let rows: Vec<String> = draft
-            .rows
-            .iter()
-            .map(|row| object(dice, row, false))
-            .collect();
+        let rows: Vec<String> = draft.rows.iter().map(|row| object(dice, row, false)).collect();
         members.push(("fee_details".into(), format!("[{}]", rows.join(","))));
     }
     dice.shuffle(&mut members);
@@ -92,10 +78,8 @@ pub fn plain_members(draft: &Draft) -> Vec<(String, String)> {
 
 pub fn join(dice: &mut Dice, members: &[(String, String)]) -> String {
     let gap = if dice.chance(15) { " " } else { "" };
-    let members: Vec<String> = members
-        .iter()
-        .map(|(name, value)| format!("{}{gap}:{gap}{value}", string(dice, name)))
-        .collect();
+    let members: Vec<String> =
+        members.iter().map(|(name, value)| format!("{}{gap}:{gap}{value}", string(dice, name))).collect();
     format!("{{{}}}", members.join(&format!("{gap},{gap}")))
 }
 
@@ -111,11 +95,7 @@ fn spell(dice: &mut Dice, value: &Value) -> String {
         Value::Flag(flag) => flag.to_string(),
         Value::Fixed(scaled, decimals) => {
             let number = number(dice, *scaled, *decimals);
-            if dice.chance(30) {
-                format!("\"{number}\"")
-            } else {
-                number
-            }
+            if dice.chance(30) { format!("\"{number}\"") } else { number }
         }
     }
 }
@@ -123,9 +103,7 @@ fn spell(dice: &mut Dice, value: &Value) -> String {
 /// Whether a code may be written as a JSON integer.
 fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    !digits.is_empty()
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
-        && !digits.starts_with('0')
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0')
 }
 
 /// A JSON string, with some characters escaped.
@@ -136,11 +114,7 @@ fn string(dice: &mut Dice, text: &str) -> String {
         if dice.chance(percent) || matches!(character, '"' | '\\') || character < ' ' {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 let upper = dice.chance(50);
-                written += &if upper {
-                    format!("\\u{unit:04X}")
-                } else {
-                    format!("\\u{unit:04x}")
-                };
+                written += &if upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") };
             }
         } else {
             written.push(character);
@@ -152,25 +126,16 @@ fn string(dice: &mut Dice, text: &str) -> String {
 fn plain_number(scaled: i64, decimals: usize) -> String {
     let unit = 10_i64.pow(decimals as u32);
     let sign = if scaled < 0 { "-" } else { "" };
-    format!(
-        "{sign}{}.{:0decimals$}",
-        scaled.abs() / unit,
-        scaled.abs() % unit
-    )
+    format!("{sign}{}.{:0decimals$}", scaled.abs() / unit, scaled.abs() % unit)
 }
 
 /// The same number as `12.50`, `12.5`, `12.5000000`, `1.25e1`, `1250e-2` or `0.125E+2`.
 fn number(dice: &mut Dice, scaled: i64, decimals: usize) -> String {
     if scaled == 0 {
-        return dice
-            .pick(&["0", "-0", "0.00", "-0.0", "0e5", "0.000000000"])
-            .to_string();
+        return dice.pick(&["0", "-0", "0.00", "-0.0", "0e5", "0.000000000"]).to_string();
     }
     let plain = plain_number(scaled, decimals);
-    let short = plain
-        .trim_end_matches('0')
-        .trim_end_matches('.')
-        .to_string();
+    let short = plain.trim_end_matches('0').trim_end_matches('.').to_string();
     let sign = if scaled < 0 { "-" } else { "" };
     let digits = scaled.abs().to_string();
     let length = digits.len() as i64;
@@ -180,12 +145,7 @@ fn number(dice: &mut Dice, scaled: i64, decimals: usize) -> String {
         2 => format!("{scaled}e-{decimals}"),
         3 => format!("{scaled}000E-0{}", decimals + 3),
         4 => format!("{sign}0.{digits}e{}", length - decimals as i64),
-        5 => format!(
-            "{sign}{}.{}0E{}",
-            &digits[..1],
-            &digits[1..],
-            length - 1 - decimals as i64
-        ),
+        5 => format!("{sign}{}.{}0E{}", &digits[..1], &digits[1..], length - 1 - decimals as i64),
         _ => short,
     }
 }

@@ -37,14 +37,7 @@ pub fn line(dice: &mut Dice, draft: &Draft) -> Vec<u8> {
             return dice.pick(&broken).clone().into_bytes();
         }
         2 => {
-            let types = [
-                "\"settlements\"",
-                "\"Settlement\"",
-                "null",
-                "\"\"",
-                "7",
-                "[\"settlement\"]",
-            ];
+            let types = ["\"settlements\"", "\"Settlement\"", "null", "\"\"", "7", "[\"settlement\"]"];
             set(&mut members, "type", dice.pick(&types));
         }
         3 if kind == Kind::Settlement => {

@@ -9,8 +9,8 @@ const SIZE: usize = 40;
 
 /// Rules that must fire in at least 3 % of worlds.
 const RULES: [&str; 18] = [
-    "CHG-01", "DUP-02", "DUP-03", "DUP-04", "DUP-05", "DUP-07", "IDN-01", "PHA-06", "STY-01",
-    "STY-05", "STY-06", "STY-07", "STY-08", "STY-10", "STY-16", "VIS-01", "VIS-03", "VIS-04",
+    "CHG-01", "DUP-02", "DUP-03", "DUP-04", "DUP-05", "DUP-07", "IDN-01", "PHA-06", "STY-01", "STY-05", "STY-06",
+    "STY-07", "STY-08", "STY-10", "STY-16", "VIS-01", "VIS-03", "VIS-04",
 ];
 
 #[test]
@@ -18,12 +18,7 @@ fn order_and_redelivery_do_not_matter() {
     for seed in 0..300 {
         let world = world(seed, SIZE);
         let told = judge(&world.lines, &world.tables);
-        assert_eq!(
-            told.dead.len(),
-            world.spoiled,
-            "seed {seed}: {:?}",
-            told.dead
-        );
+        assert_eq!(told.dead.len(), world.spoiled, "seed {seed}: {:?}", told.dead);
         assert_eq!(
             told.records_in,
             told.processed + told.redelivered + told.dead.len() as u64,
@@ -31,15 +26,8 @@ fn order_and_redelivery_do_not_matter() {
         );
         let other_order = judge(&shuffled(&world.lines, seed), &world.tables);
         assert_eq!(told.alerts, other_order.alerts, "seed {seed}: shuffled");
-        assert_eq!(
-            told.dead.len(),
-            other_order.dead.len(),
-            "seed {seed}: shuffled"
-        );
-        assert_eq!(
-            told.records_in, other_order.records_in,
-            "seed {seed}: shuffled"
-        );
+        assert_eq!(told.dead.len(), other_order.dead.len(), "seed {seed}: shuffled");
+        assert_eq!(told.records_in, other_order.records_in, "seed {seed}: shuffled");
 
         let again = judge(&duplicated(&world.lines, seed), &world.tables);
         assert_eq!(told.alerts, again.alerts, "seed {seed}: duplicated");
@@ -75,11 +63,7 @@ fn every_rule_fires_in_a_decent_share_of_worlds() {
         redelivered += outcome.redelivered;
         quiet += u64::from(outcome.alerts.is_empty());
         for rule in RULES {
-            let count = outcome
-                .alerts
-                .iter()
-                .filter(|alert| alert.rule_id == rule)
-                .count();
+            let count = outcome.alerts.iter().filter(|alert| alert.rule_id == rule).count();
             *alerts_of.entry(rule).or_insert(0) += count;
             *worlds_with.entry(rule).or_insert(0) += u64::from(count > 0);
         }
@@ -94,10 +78,7 @@ fn every_rule_fires_in_a_decent_share_of_worlds() {
     );
     for rule in RULES {
         let share = 100.0 * worlds_with[rule] as f64 / worlds as f64;
-        println!(
-            "{rule}: in {share:.1} % of worlds, {} alerts",
-            alerts_of[rule]
-        );
+        println!("{rule}: in {share:.1} % of worlds, {} alerts", alerts_of[rule]);
         assert!(share >= 3.0, "{rule} fires in {share:.1} % of worlds only");
     }
 }

@@ -19,9 +19,7 @@ pub fn bed_days_exceed_the_stay(facts: &Facts) -> Vec<RefAlert> {
         let beds: Vec<&Detail> = facts
             .details
             .iter()
-            .filter(|detail| {
-                detail.mdtrt_id == stay.mdtrt_id && detail.med_chrgitm_type.as_deref() == Some(BED)
-            })
+            .filter(|detail| detail.mdtrt_id == stay.mdtrt_id && detail.med_chrgitm_type.as_deref() == Some(BED))
             .collect();
         let count: i128 = beds.iter().map(|detail| detail.cnt).sum();
         let inscp: i128 = beds.iter().map(|detail| detail.inscp).sum();
@@ -31,10 +29,7 @@ pub fn bed_days_exceed_the_stay(facts: &Facts) -> Vec<RefAlert> {
                 severity: "medium",
                 subject: ("visit", stay.mdtrt_id.clone()),
                 amount: Some(values::share_half_up(inscp, count - days, count)),
-                evidence: beds
-                    .iter()
-                    .map(|detail| of_detail("violating", detail))
-                    .collect(),
+                evidence: beds.iter().map(|detail| of_detail("violating", detail)).collect(),
             };
             alerts.push(alert("CHG-01", &[&stay.mdtrt_id], finding));
         }

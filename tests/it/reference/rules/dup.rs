@@ -20,18 +20,14 @@ pub fn visit_settled_twice(facts: &Facts) -> Vec<RefAlert> {
         let mut left: Vec<&Settlement> = facts
             .settlements
             .iter()
-            .filter(|settlement| {
-                key(settlement) == (visit.clone(), amount) && amount > 0 && !settlement.is_interim
-            })
+            .filter(|settlement| key(settlement) == (visit.clone(), amount) && amount > 0 && !settlement.is_interim)
             .collect();
         // The first left opens a group and takes all within 24 h after it whose span meets its own.
         while let Some(first) = left.first().copied() {
-            let (group, others): (Vec<&Settlement>, Vec<&Settlement>) =
-                left.into_iter().partition(|settlement| {
-                    settlement.setl_id == first.setl_id
-                        || (seconds_between(first, settlement) <= SETTLED_TWICE_WINDOW
-                            && spans_meet(first, settlement))
-                });
+            let (group, others): (Vec<&Settlement>, Vec<&Settlement>) = left.into_iter().partition(|settlement| {
+                settlement.setl_id == first.setl_id
+                    || (seconds_between(first, settlement) <= SETTLED_TWICE_WINDOW && spans_meet(first, settlement))
+            });
             left = others;
             if group.len() >= 2 {
                 let finding = Finding {
@@ -41,11 +37,7 @@ pub fn visit_settled_twice(facts: &Facts) -> Vec<RefAlert> {
                     amount: Some(fund_pay(&group[1..])),
                     evidence: all_but_the_first_violate(&group),
                 };
-                alerts.push(alert(
-                    "DUP-02",
-                    &[&visit, &yuan(amount), &first.setl_id],
-                    finding,
-                ));
+                alerts.push(alert("DUP-02", &[&visit, &yuan(amount), &first.setl_id], finding));
             }
         }
     }
@@ -54,12 +46,8 @@ pub fn visit_settled_twice(facts: &Facts) -> Vec<RefAlert> {
 
 fn all_but_the_first_violate(group: &[&Settlement]) -> Vec<super::RefEvidence> {
     let (first, rest) = group.split_first().expect("at least two");
-    let violating = rest
-        .iter()
-        .map(|settlement| of_settlement("violating", settlement));
-    violating
-        .chain([of_settlement("involved", first)])
-        .collect()
+    let violating = rest.iter().map(|settlement| of_settlement("violating", settlement));
+    violating.chain([of_settlement("involved", first)]).collect()
 }
 
 fn seconds_between(one: &Settlement, other: &Settlement) -> i64 {
@@ -86,26 +74,19 @@ fn spans_meet(one: &Settlement, other: &Settlement) -> bool {
 pub fn probable_duplicate_payment(facts: &Facts) -> Vec<RefAlert> {
     let mut alerts = Vec::new();
     let key = |settlement: &Settlement| {
-        (
-            settlement.psn_no.clone(),
-            settlement.fixmedins_code.clone(),
-            settlement.medfee_sumamt,
-        )
+        (settlement.psn_no.clone(), settlement.fixmedins_code.clone(), settlement.medfee_sumamt)
     };
     for (person, institution, amount) in keys(&facts.settlements, key) {
         let mut left: Vec<&Settlement> = facts
             .settlements
             .iter()
-            .filter(|settlement| {
-                key(settlement) == (person.clone(), institution.clone(), amount) && amount > 0
-            })
+            .filter(|settlement| key(settlement) == (person.clone(), institution.clone(), amount) && amount > 0)
             .collect();
         // A chain: settlements joined by links. Grow one from the first left until nothing joins.
         while !left.is_empty() {
             let mut chain = vec![left.remove(0)];
-            while let Some(next) = left
-                .iter()
-                .position(|candidate| chain.iter().any(|member| linked(facts, member, candidate)))
+            while let Some(next) =
+                left.iter().position(|candidate| chain.iter().any(|member| linked(facts, member, candidate)))
             {
                 chain.push(left.remove(next));
             }
@@ -120,11 +101,7 @@ pub fn probable_duplicate_payment(facts: &Facts) -> Vec<RefAlert> {
                     evidence: all_but_the_first_violate(&chain),
                 };
                 let amount = yuan(amount);
-                alerts.push(alert(
-                    "DUP-03",
-                    &[&person, &institution, &amount, first],
-                    finding,
-                ));
+                alerts.push(alert("DUP-03", &[&person, &institution, &amount, first], finding));
             }
         }
     }
@@ -140,13 +117,8 @@ fn linked(facts: &Facts, one: &Settlement, other: &Settlement) -> bool {
 
 /// The `med_list_codg` of live details that carry the settlement's `setl_id`.
 fn items<'a>(facts: &'a Facts, settlement: &Settlement) -> BTreeSet<&'a str> {
-    let details = facts
-        .details
-        .iter()
-        .filter(|detail| detail.setl_id.as_ref() == Some(&settlement.setl_id));
-    details
-        .map(|detail| detail.med_list_codg.as_str())
-        .collect()
+    let details = facts.details.iter().filter(|detail| detail.setl_id.as_ref() == Some(&settlement.setl_id));
+    details.map(|detail| detail.med_list_codg.as_str()).collect()
 }
 
 fn are_alike(one: &BTreeSet<&str>, other: &BTreeSet<&str>) -> bool {

@@ -12,28 +12,17 @@ const GRACE_DAYS: i64 = 1;
 pub fn care_after_death(facts: &Facts, tables: &Tables) -> Vec<RefAlert> {
     let mut alerts = Vec::new();
     for settlement in &facts.settlements {
-        let discharges: Vec<&Discharge> = facts
-            .discharges
-            .iter()
-            .filter(|discharge| discharge.psn_no == settlement.psn_no)
-            .collect();
+        let discharges: Vec<&Discharge> =
+            facts.discharges.iter().filter(|discharge| discharge.psn_no == settlement.psn_no).collect();
         // An empty `die_date` is none; persons not in the registry are alive.
-        let registered = tables
-            .deaths
-            .get(&settlement.psn_no)
-            .filter(|date| !date.is_empty());
+        let registered = tables.deaths.get(&settlement.psn_no).filter(|date| !date.is_empty());
         let registered = registered.map(|date| Day::parse(date).expect("tests give good days"));
-        let stated = discharges
-            .iter()
-            .filter_map(|discharge| discharge.die_date.clone());
+        let stated = discharges.iter().filter_map(|discharge| discharge.die_date.clone());
         let Some(die_date) = stated.chain(registered).min() else {
             continue;
         };
 
-        let day = settlement
-            .begndate
-            .clone()
-            .unwrap_or(settlement.setl_time.day());
+        let day = settlement.begndate.clone().unwrap_or(settlement.setl_time.day());
         if day.number() > die_date.number() + GRACE_DAYS {
             let mut evidence = vec![of_settlement("violating", settlement)];
             for discharge in discharges {

@@ -45,8 +45,7 @@ pub fn class(med_type: &str) -> &'static str {
         "13" | "1301" | "120" => "EMERGENCY",
         "14" | "140101" | "140104" | "140201" | "140401" | "15" => "CHRONIC_OUTPATIENT",
         "41" | "9929" => "PHARMACY",
-        "21" | "2101" | "2102" | "2105" | "210104" | "2114" | "23" | "24" | "25" | "26" | "27"
-        | "29" => "INPATIENT",
+        "21" | "2101" | "2102" | "2105" | "210104" | "2114" | "23" | "24" | "25" | "26" | "27" | "29" => "INPATIENT",
         "22" | "81" => "TRAUMA",
         "28" => "DAY_SURGERY",
         "51" | "52" | "5212" => "MATERNITY",
@@ -72,13 +71,7 @@ struct Finding {
 }
 
 fn alert(rule_id: &str, identity: &[&str], finding: Finding) -> RefAlert {
-    let Finding {
-        result,
-        severity,
-        subject,
-        amount,
-        mut evidence,
-    } = finding;
+    let Finding { result, severity, subject, amount, mut evidence } = finding;
     // Evidence is ordered by time, then id (the derived order of `RefEvidence`).
     evidence.sort();
     // `event_time`: the latest time among the evidence.
@@ -142,21 +135,13 @@ fn of_discharge(role: &str, discharge: &Discharge) -> RefEvidence {
 
 /// Σ `fund_pay_sumamt`.
 fn fund_pay(settlements: &[&Settlement]) -> i128 {
-    settlements
-        .iter()
-        .map(|settlement| settlement.fund_pay_sumamt)
-        .sum()
+    settlements.iter().map(|settlement| settlement.fund_pay_sumamt).sum()
 }
 
 /// Σ `fund_pay_sumamt` of the settlements of a visit, matched by `mdtrt_id`.
 fn fund_pay_of_visit(facts: &Facts, mdtrt_id: &str) -> i128 {
-    let settlements = facts
-        .settlements
-        .iter()
-        .filter(|settlement| settlement.mdtrt_id == mdtrt_id);
-    settlements
-        .map(|settlement| settlement.fund_pay_sumamt)
-        .sum()
+    let settlements = facts.settlements.iter().filter(|settlement| settlement.mdtrt_id == mdtrt_id);
+    settlements.map(|settlement| settlement.fund_pay_sumamt).sum()
 }
 
 /// The different keys among some facts.

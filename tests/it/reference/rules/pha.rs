@@ -9,9 +9,7 @@ const GAP_SECONDS: i64 = 20;
 /// PHA-06: settlements of other classes or institutions do not break a run, nor does midnight.
 pub fn machine_gun_sales(facts: &Facts) -> Vec<RefAlert> {
     let mut alerts = Vec::new();
-    for institution in keys(&facts.settlements, |settlement| {
-        settlement.fixmedins_code.clone()
-    }) {
+    for institution in keys(&facts.settlements, |settlement| settlement.fixmedins_code.clone()) {
         // Sorted by `setl_time`, then `setl_id`, as `facts.settlements` are.
         let mut runs: Vec<Vec<&Settlement>> = Vec::new();
         for sale in &facts.settlements {
@@ -34,10 +32,7 @@ pub fn machine_gun_sales(facts: &Facts) -> Vec<RefAlert> {
                     severity: "high",
                     subject: ("institution", institution.clone()),
                     amount: Some(fund_pay(&run)),
-                    evidence: run
-                        .iter()
-                        .map(|sale| of_settlement("violating", sale))
-                        .collect(),
+                    evidence: run.iter().map(|sale| of_settlement("violating", sale)).collect(),
                 };
                 alerts.push(alert("PHA-06", &[&institution, &run[0].setl_id], finding));
             }

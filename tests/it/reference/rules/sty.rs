@@ -1,9 +1,7 @@
 //! The STY family: stays next to each other, overlapping stays, care beside a stay, idle stays.
 
 use super::super::live::{Discharge, Facts, Settlement, Stay};
-use super::{
-    Finding, HOUR, RefAlert, YUAN, alert, class, fund_pay_of_visit, keys, of_settlement, of_stay,
-};
+use super::{Finding, HOUR, RefAlert, YUAN, alert, class, fund_pay_of_visit, keys, of_settlement, of_stay};
 
 const SPLIT_DAYS: i64 = 15;
 const SPLIT_HIGH_DAYS: i64 = 7;
@@ -25,11 +23,7 @@ fn neighbours(facts: &Facts) -> Vec<(&Stay, &Discharge, &Stay, i64)> {
     let key = |stay: &Stay| (stay.psn_no.clone(), stay.fixmedins_code.clone());
     for person_at_institution in keys(&facts.stays, key) {
         // `facts.stays` is sorted by `begntime`, then `mdtrt_id`.
-        let stays: Vec<&Stay> = facts
-            .stays
-            .iter()
-            .filter(|stay| key(stay) == person_at_institution)
-            .collect();
+        let stays: Vec<&Stay> = facts.stays.iter().filter(|stay| key(stay) == person_at_institution).collect();
         for pair in stays.windows(2) {
             let (a, b) = (pair[0], pair[1]);
             if let Some(discharge) = &a.discharge {
@@ -43,10 +37,7 @@ fn neighbours(facts: &Facts) -> Vec<(&Stay, &Discharge, &Stay, i64)> {
 
 /// A missing `dscg_way` is not 2 or 5.
 fn is_exempt_way(discharge: &Discharge) -> bool {
-    discharge
-        .dscg_way
-        .as_deref()
-        .is_some_and(|way| EXEMPT_WAYS.contains(&way))
+    discharge.dscg_way.as_deref().is_some_and(|way| EXEMPT_WAYS.contains(&way))
 }
 
 /// STY-01.
@@ -61,22 +52,15 @@ pub fn split_stay(facts: &Facts) -> Vec<RefAlert> {
             continue;
         };
         // Decided: of a diagnosis shorter than three characters, all of it is compared.
-        let start =
-            |diagnosis: &str| -> String { diagnosis.chars().take(DIAGNOSIS_CHARACTERS).collect() };
+        let start = |diagnosis: &str| -> String { diagnosis.chars().take(DIAGNOSIS_CHARACTERS).collect() };
         if (0..=SPLIT_DAYS).contains(&gap)
             && start(diagnosis_a) == start(diagnosis_b)
             && from == to
             && !is_exempt_way(discharge)
             && a.days_rinp_flag_31.as_deref() != Some("1")
-            && !EXEMPT_DIAGNOSES
-                .iter()
-                .any(|exempt| diagnosis_a.starts_with(exempt))
+            && !EXEMPT_DIAGNOSES.iter().any(|exempt| diagnosis_a.starts_with(exempt))
         {
-            let severity = if gap <= SPLIT_HIGH_DAYS {
-                "high"
-            } else {
-                "medium"
-            };
+            let severity = if gap <= SPLIT_HIGH_DAYS { "high" } else { "medium" };
             alerts.push(readmission("STY-01", severity, facts, a, b));
         }
     }
@@ -99,13 +83,7 @@ pub fn transfer_booked_as_discharge(facts: &Facts) -> Vec<RefAlert> {
 }
 
 /// B violates, A is involved; B without settlements: `0.00`.
-fn readmission(
-    rule_id: &str,
-    severity: &'static str,
-    facts: &Facts,
-    a: &Stay,
-    b: &Stay,
-) -> RefAlert {
+fn readmission(rule_id: &str, severity: &'static str, facts: &Facts, a: &Stay, b: &Stay) -> RefAlert {
     let finding = Finding {
         result: "suspicious",
         severity,
@@ -185,9 +163,7 @@ pub fn one_bed_two_patients(facts: &Facts) -> Vec<RefAlert> {
 /// STY-07.
 pub fn outpatient_care_during_a_stay(facts: &Facts) -> Vec<RefAlert> {
     let classes = ["OUTPATIENT", "CHRONIC_OUTPATIENT", "EMERGENCY"];
-    during_a_stay(facts, "STY-07", "medium", |settlement| {
-        classes.contains(&class(&settlement.med_type))
-    })
+    during_a_stay(facts, "STY-07", "medium", |settlement| classes.contains(&class(&settlement.med_type)))
 }
 
 /// STY-08.
@@ -222,16 +198,9 @@ fn during_a_stay(
                     severity,
                     subject: ("person", settlement.psn_no.clone()),
                     amount: Some(settlement.fund_pay_sumamt),
-                    evidence: vec![
-                        of_settlement("violating", settlement),
-                        of_stay("involved", stay),
-                    ],
+                    evidence: vec![of_settlement("violating", settlement), of_stay("involved", stay)],
                 };
-                alerts.push(alert(
-                    rule_id,
-                    &[&settlement.setl_id, &stay.mdtrt_id],
-                    finding,
-                ));
+                alerts.push(alert(rule_id, &[&settlement.setl_id, &stay.mdtrt_id], finding));
             }
         }
     }
@@ -264,11 +233,7 @@ pub fn no_treatment_in_the_stay(facts: &Facts) -> Vec<RefAlert> {
         if longest >= IDLE_DAYS {
             let finding = Finding {
                 result: "suspicious",
-                severity: if longest >= IDLE_HIGH_DAYS {
-                    "high"
-                } else {
-                    "medium"
-                },
+                severity: if longest >= IDLE_HIGH_DAYS { "high" } else { "medium" },
                 subject: ("visit", stay.mdtrt_id.clone()),
                 amount: Some(fund_pay_of_visit(facts, &stay.mdtrt_id)),
                 evidence: vec![of_stay("violating", stay)],

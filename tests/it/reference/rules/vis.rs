@@ -15,16 +15,11 @@ const LARGE_HIGH_FACTOR: i128 = 3;
 /// The settlements of every person and day of `setl_time`, every class, interim ones too.
 fn person_days(facts: &Facts) -> Vec<(String, Day, Vec<&Settlement>)> {
     let key = |settlement: &Settlement| (settlement.psn_no.clone(), settlement.setl_time.day());
-    let days = keys(&facts.settlements, key)
-        .into_iter()
-        .map(|(person, day)| {
-            let of_the_day = facts
-                .settlements
-                .iter()
-                .filter(|settlement| key(settlement) == (person.clone(), day.clone()))
-                .collect();
-            (person, day, of_the_day)
-        });
+    let days = keys(&facts.settlements, key).into_iter().map(|(person, day)| {
+        let of_the_day =
+            facts.settlements.iter().filter(|settlement| key(settlement) == (person.clone(), day.clone())).collect();
+        (person, day, of_the_day)
+    });
     days.collect()
 }
 
@@ -36,11 +31,7 @@ pub fn too_many_visits_in_a_day(facts: &Facts) -> Vec<RefAlert> {
         if visits >= VISITS {
             let finding = Finding {
                 result: "suspicious",
-                severity: if visits >= VISITS_HIGH {
-                    "high"
-                } else {
-                    "medium"
-                },
+                severity: if visits >= VISITS_HIGH { "high" } else { "medium" },
                 subject: ("person", person.clone()),
                 amount: Some(fund_pay(&settlements)),
                 evidence: all_violate(&settlements),
@@ -71,10 +62,7 @@ pub fn too_many_institutions_in_a_day(facts: &Facts) -> Vec<RefAlert> {
 }
 
 fn all_violate(settlements: &[&Settlement]) -> Vec<super::RefEvidence> {
-    settlements
-        .iter()
-        .map(|settlement| of_settlement("violating", settlement))
-        .collect()
+    settlements.iter().map(|settlement| of_settlement("violating", settlement)).collect()
 }
 
 /// VIS-04.

@@ -55,18 +55,11 @@ pub fn presence(visit: &str, check_time: &str, fields: &str) -> String {
 
 /// A delete or cancel of a visit.
 pub fn order(kind: &str, visit: &str, fields: &str) -> String {
-    format!(
-        r#"{{"type":"{kind}","mdtrt_id":"{visit}"{}}}"#,
-        more(fields)
-    )
+    format!(r#"{{"type":"{kind}","mdtrt_id":"{visit}"{}}}"#, more(fields))
 }
 
 fn more(fields: &str) -> String {
-    if fields.is_empty() {
-        String::new()
-    } else {
-        format!(",{fields}")
-    }
+    if fields.is_empty() { String::new() } else { format!(",{fields}") }
 }
 
 pub fn bytes(lines: &[String]) -> Vec<Vec<u8>> {
@@ -106,16 +99,10 @@ pub fn findings(rule: &str, lines: &[String]) -> Vec<String> {
 /// The evidence of the only finding of a rule, as `role type id time`.
 pub fn evidence(rule: &str, lines: &[String], tables: &Tables) -> Vec<String> {
     let outcome = outcome(lines, tables);
-    let alerts: Vec<_> = outcome
-        .alerts
-        .iter()
-        .filter(|alert| alert.rule_id == rule)
-        .collect();
+    let alerts: Vec<_> = outcome.alerts.iter().filter(|alert| alert.rule_id == rule).collect();
     assert_eq!(alerts.len(), 1, "one finding of {rule}");
     let pieces = alerts[0].evidence.iter();
-    pieces
-        .map(|piece| format!("{} {} {} {}", piece.role, piece.kind, piece.id, piece.time))
-        .collect()
+    pieces.map(|piece| format!("{} {} {} {}", piece.role, piece.kind, piece.id, piece.time)).collect()
 }
 
 /// Day 1 is 2024-03-01.
@@ -124,18 +111,10 @@ pub fn at(day: u32, clock: &str) -> String {
 }
 
 pub fn limit(item: &str, limit: &str) -> Tables {
-    Tables {
-        limits: vec![(item.into(), limit.into())],
-        ..Tables::default()
-    }
+    Tables { limits: vec![(item.into(), limit.into())], ..Tables::default() }
 }
 
 pub fn exclusive(rows: &[(&str, &str, &str)]) -> Tables {
-    let rows = rows
-        .iter()
-        .map(|row| (row.0.into(), row.1.into(), row.2.into()));
-    Tables {
-        exclusive: rows.collect(),
-        ..Tables::default()
-    }
+    let rows = rows.iter().map(|row| (row.0.into(), row.1.into(), row.2.into()));
+    Tables { exclusive: rows.collect(), ..Tables::default() }
 }

@@ -18,11 +18,7 @@ fn the_content_does_not_depend_on_the_spelling() {
     let plain = settlement("7", "V1", r#""inscp_scp_amt":12.5,"begndate":"2024-02-29""#);
     let odd = [
         // numbers as text, exponents, trailing zeros, a code as an integer
-        settlement(
-            "7",
-            "V1",
-            r#""setl_id":7,"inscp_scp_amt":"1.250e1","begndate":"2024-02-29""#,
-        ),
+        settlement("7", "V1", r#""setl_id":7,"inscp_scp_amt":"1.250e1","begndate":"2024-02-29""#),
         // alias, message id, unknown fields, null and "" as absent, escapes
         settlement(
             "7",
@@ -36,40 +32,21 @@ fn the_content_does_not_depend_on_the_spelling() {
             r#""inscp_amt":1,"balc":"x","inscp_scp_amt":{},"balc":null,"inscp_scp_amt":12.50,"begndate":"2024-02-29""#,
         ),
         // an absent interface name leaves the alias
-        settlement(
-            "7",
-            "V1",
-            r#""inscp_scp_amt":null,"inscp_amt":12.5,"begndate":"2024-02-29""#,
-        ),
+        settlement("7", "V1", r#""inscp_scp_amt":null,"inscp_amt":12.5,"begndate":"2024-02-29""#),
     ];
     for line in &odd {
         assert_eq!(content(line), content(&plain), "{line}");
     }
-    assert_eq!(
-        content(&plain)
-            .iter()
-            .filter(|pair| pair.0 == "inscp_scp_amt")
-            .count(),
-        1
-    );
+    assert_eq!(content(&plain).iter().filter(|pair| pair.0 == "inscp_scp_amt").count(), 1);
     assert!(content(&plain).contains(&("medfee_sumamt", "100.00".into())));
     assert!(content(&plain).contains(&("setl_id", "7".into())));
 }
 
 #[test]
 fn canonical_text_of_every_type() {
-    let line = presence(
-        "V1",
-        "2024-03-01 08:00:00",
-        r#""score":-0,"approved_leave":true,"vali_flag":-0"#,
-    );
+    let line = presence("V1", "2024-03-01 08:00:00", r#""score":-0,"approved_leave":true,"vali_flag":-0"#);
     let content = content(&line);
-    for pair in [
-        ("score", "0.0000"),
-        ("approved_leave", "true"),
-        ("passed", "false"),
-        ("vali_flag", "0"),
-    ] {
+    for pair in [("score", "0.0000"), ("approved_leave", "true"), ("passed", "false"), ("vali_flag", "0")] {
         assert!(content.contains(&(pair.0, pair.1.into())), "{pair:?}");
     }
 }
@@ -82,38 +59,19 @@ fn embedded_details_inherit_what_they_lack() {
         r#""updt_time":"2024-03-02 00:00:00","vali_flag":"1","msgid":"m","fee_details":[{"bkkp_sn":1,"psn_no":"P2","setl_id":"","fee_ocur_time":"2024-03-01 08:00:00","med_list_codg":"I","cnt":1,"pric":10,"det_item_fee_sumamt":10}]"#,
     );
     let records = read_line(line.as_bytes()).expect("good");
-    let standalone = detail(
-        "V1",
-        "1",
-        "I",
-        1,
-        r#""psn_no":"P2","setl_id":"S1","med_type":11,"updt_time":"2024-03-02 00:00:00""#,
-    );
-    assert_eq!(
-        records[1],
-        read_line(standalone.as_bytes()).expect("good")[0]
-    );
+    let standalone =
+        detail("V1", "1", "I", 1, r#""psn_no":"P2","setl_id":"S1","med_type":11,"updt_time":"2024-03-02 00:00:00""#);
+    assert_eq!(records[1], read_line(standalone.as_bytes()).expect("good")[0]);
 }
 
 #[test]
 fn codes_have_lengths_in_characters() {
     let long = |name: &str, length: usize| format!(r#""{name}":"{}""#, "病".repeat(length));
-    for (name, longest) in [
-        ("setl_id", 30),
-        ("insutype", 6),
-        ("mid_setl_flag", 3),
-        ("vali_flag", 3),
-        ("dise_codg", 100),
-        ("msgid", 30),
-    ] {
-        assert!(
-            !is_bad(&settlement("S", "V", &long(name, longest))),
-            "{name}"
-        );
-        assert!(
-            is_bad(&settlement("S", "V", &long(name, longest + 1))),
-            "{name}"
-        );
+    for (name, longest) in
+        [("setl_id", 30), ("insutype", 6), ("mid_setl_flag", 3), ("vali_flag", 3), ("dise_codg", 100), ("msgid", 30)]
+    {
+        assert!(!is_bad(&settlement("S", "V", &long(name, longest))), "{name}");
+        assert!(is_bad(&settlement("S", "V", &long(name, longest + 1))), "{name}");
     }
     for (name, longest) in [
         ("rxno", 40),
@@ -125,27 +83,11 @@ fn codes_have_lengths_in_characters() {
         ("drug_trac_codg", 100),
         ("list_type", 6),
     ] {
-        assert!(
-            !is_bad(&detail("V", "1", "I", 1, &long(name, longest))),
-            "{name}"
-        );
-        assert!(
-            is_bad(&detail("V", "1", "I", 1, &long(name, longest + 1))),
-            "{name}"
-        );
+        assert!(!is_bad(&detail("V", "1", "I", 1, &long(name, longest))), "{name}");
+        assert!(is_bad(&detail("V", "1", "I", 1, &long(name, longest + 1))), "{name}");
     }
-    assert!(!is_bad(&admission(
-        "V",
-        "P",
-        "2024-03-01 00:00:00",
-        &long("dscg_maindiag_code", 20)
-    )));
-    assert!(is_bad(&admission(
-        "V",
-        "P",
-        "2024-03-01 00:00:00",
-        &long("dscg_maindiag_code", 21)
-    )));
+    assert!(!is_bad(&admission("V", "P", "2024-03-01 00:00:00", &long("dscg_maindiag_code", 20))));
+    assert!(is_bad(&admission("V", "P", "2024-03-01 00:00:00", &long("dscg_maindiag_code", 21))));
 }
 
 #[test]
@@ -180,63 +122,23 @@ fn bad_records() {
     ] {
         assert!(is_bad(&settlement("S", "V", fields)), "{fields}");
     }
-    for fields in [
-        r#""cnt":0.00001"#,
-        r#""pric":0.0000001"#,
-        r#""prd_days":"ten""#,
-        r#""init_feedetl_sn":"0""#,
-    ] {
+    for fields in [r#""cnt":0.00001"#, r#""pric":0.0000001"#, r#""prd_days":"ten""#, r#""init_feedetl_sn":"0""#] {
         assert!(is_bad(&detail("V", "1", "I", 1, fields)), "{fields}");
     }
-    assert!(!is_bad(&detail(
-        "V",
-        "1",
-        "I",
-        0,
-        r#""init_feedetl_sn":"0""#
-    )));
-    assert!(is_bad(&presence(
-        "V",
-        "2024-03-01 08:00:00",
-        r#""passed":"true""#
-    )));
-    assert!(is_bad(&presence(
-        "V",
-        "2024-03-01 08:00:00",
-        r#""passed":1"#
-    )));
+    assert!(!is_bad(&detail("V", "1", "I", 0, r#""init_feedetl_sn":"0""#)));
+    assert!(is_bad(&presence("V", "2024-03-01 08:00:00", r#""passed":"true""#)));
+    assert!(is_bad(&presence("V", "2024-03-01 08:00:00", r#""passed":1"#)));
     assert!(is_bad(&order("fee_detail_delete", "V", "")));
-    assert!(!is_bad(&order(
-        "fee_detail_delete",
-        "V",
-        r#""bkkp_sn":"1""#
-    )));
-    assert!(is_bad(&discharge(
-        "V",
-        "P",
-        "2024-03-01 08:00:00",
-        r#""die_date":"soon""#
-    )));
+    assert!(!is_bad(&order("fee_detail_delete", "V", r#""bkkp_sn":"1""#)));
+    assert!(is_bad(&discharge("V", "P", "2024-03-01 08:00:00", r#""die_date":"soon""#)));
     for line in ["", "[]", "7", "null", "{", r#"{"type":"settlement"}x"#] {
         assert!(is_bad(line), "{line:?}");
     }
     assert!(read_line(b"{\"type\":\"\xff\"}").is_err());
     // Unknown to its type, a field may be anything.
-    assert!(!is_bad(&order(
-        "admission_cancel",
-        "V",
-        r#""psn_no":{},"endtime":7"#
-    )));
-    assert!(!is_bad(&settlement(
-        "S",
-        "V",
-        r#""fee_details":null,"cnt":"x""#
-    )));
-    assert!(!is_bad(&settlement(
-        "S",
-        "V",
-        r#""fee_details":[],"begndate":"2024-03-01","enddate":"2024-03-01""#
-    )));
+    assert!(!is_bad(&order("admission_cancel", "V", r#""psn_no":{},"endtime":7"#)));
+    assert!(!is_bad(&settlement("S", "V", r#""fee_details":null,"cnt":"x""#)));
+    assert!(!is_bad(&settlement("S", "V", r#""fee_details":[],"begndate":"2024-03-01","enddate":"2024-03-01""#)));
 }
 
 #[test]
@@ -247,27 +149,21 @@ fn lines_balance() {
     let row = r#""fee_details":[{"feedetl_sn":"1","fee_ocur_time":"2024-03-01 08:00:00","med_list_codg":"I","cnt":1,"pric":10,"det_item_fee_sumamt":10}]"#;
     let lines = [
         first.clone(),                                                  // processed
-        other_spelling,              // the same content: re-delivered
-        revised,                     // other content: processed, kept or not
-        first.clone(),               // an earlier version again: re-delivered
+        other_spelling,                                                 // the same content: re-delivered
+        revised,                                                        // other content: processed, kept or not
+        first.clone(),                                                  // an earlier version again: re-delivered
         settlement("S1", "V1", row), // the settlement is known, its row is new: processed
         detail("V1", "1", "I", 1, r#""setl_id":"S1","med_type":"11""#), // the same row alone: re-delivered
-        settlement("S1", "V1", row),                                    // all known: re-delivered
-        order("admission_cancel", "V1", ""),                            // processed
-        order("admission_cancel", "V1", r#""msgid":"x""#),              // re-delivered
-        order("admission_cancel", "V1", r#""vali_flag":"1""#),          // other content: processed
-        "nonsense".into(),                                              // dead
-        String::new(),                                                  // skipped
-        "nonsense".into(),                                              // dead again
+        settlement("S1", "V1", row), // all known: re-delivered
+        order("admission_cancel", "V1", ""), // processed
+        order("admission_cancel", "V1", r#""msgid":"x""#), // re-delivered
+        order("admission_cancel", "V1", r#""vali_flag":"1""#), // other content: processed
+        "nonsense".into(),           // dead
+        String::new(),               // skipped
+        "nonsense".into(),           // dead again
     ];
     let outcome = outcome(&lines, &Tables::default());
-    assert_eq!(
-        (outcome.records_in, outcome.processed, outcome.redelivered),
-        (12, 5, 5)
-    );
-    assert_eq!(
-        outcome.dead.iter().map(|dead| dead.0).collect::<Vec<_>>(),
-        [10, 12]
-    );
+    assert_eq!((outcome.records_in, outcome.processed, outcome.redelivered), (12, 5, 5));
+    assert_eq!(outcome.dead.iter().map(|dead| dead.0).collect::<Vec<_>>(), [10, 12]);
     assert_eq!(judge(&bytes(&lines[..0]), &Tables::default()).records_in, 0);
 }

@@ -5,10 +5,7 @@ use crate::reference::Tables;
 
 /// A stay V from day 1 to day `last` and one more record.
 fn stay_and(last: u32, more: Vec<String>) -> Vec<String> {
-    let stay = [
-        admission("V", "P1", &at(1, "10:00:00"), ""),
-        discharge("V", "P1", &at(last, "10:00:00"), ""),
-    ];
+    let stay = [admission("V", "P1", &at(1, "10:00:00"), ""), discharge("V", "P1", &at(last, "10:00:00"), "")];
     [stay.to_vec(), more].concat()
 }
 
@@ -23,37 +20,16 @@ fn sty_07_is_strictly_inside_by_day() {
     assert_eq!(fires(&at(3, "23:59:59"), ""), ["S,V medium 60.00"]);
     assert!(fires(&at(4, "00:00:00"), "").is_empty());
     // Any institution, the stay's own visit too.
-    assert_eq!(
-        fires(
-            &at(2, "00:00:00"),
-            r#","fixmedins_code":"H2","mdtrt_id":"V""#
-        )
-        .len(),
-        1
-    );
-    for (med_type, count) in [
-        ("12", 1),
-        ("13", 1),
-        ("140101", 1),
-        ("41", 0),
-        ("21", 0),
-        ("28", 0),
-        ("51", 0),
-        ("011", 0),
-    ] {
+    assert_eq!(fires(&at(2, "00:00:00"), r#","fixmedins_code":"H2","mdtrt_id":"V""#).len(), 1);
+    for (med_type, count) in
+        [("12", 1), ("13", 1), ("140101", 1), ("41", 0), ("21", 0), ("28", 0), ("51", 0), ("011", 0)]
+    {
         let fields = format!(r#","med_type":"{med_type}""#);
-        assert_eq!(
-            fires(&at(2, "08:00:00"), &fields).len(),
-            count,
-            "{med_type}"
-        );
+        assert_eq!(fires(&at(2, "08:00:00"), &fields).len(), count, "{med_type}");
     }
     assert!(fires(&at(2, "08:00:00"), r#","psn_no":"P2""#).is_empty());
     // An open stay has no discharge day.
-    let open = [
-        admission("V", "P1", &at(1, "10:00:00"), ""),
-        settlement("S", "W", ""),
-    ];
+    let open = [admission("V", "P1", &at(1, "10:00:00"), ""), settlement("S", "W", "")];
     assert!(findings("STY-07", &open).is_empty());
 }
 
@@ -67,17 +43,11 @@ fn sty_07_has_one_finding_per_stay() {
             settlement("S", "W", r#""setl_time":"2024-03-02 08:00:00""#),
         ],
     );
-    assert_eq!(
-        findings("STY-07", &lines),
-        ["S,U medium 60.00", "S,V medium 60.00"]
-    );
+    assert_eq!(findings("STY-07", &lines), ["S,U medium 60.00", "S,V medium 60.00"]);
     let one = [lines[0].clone(), lines[1].clone(), lines[4].clone()];
     assert_eq!(
         evidence("STY-07", &one, &Tables::default()),
-        [
-            "violating settlement S 2024-03-02 08:00:00",
-            "involved admission V 2024-03-04 10:00:00"
-        ]
+        ["violating settlement S 2024-03-02 08:00:00", "involved admission V 2024-03-04 10:00:00"]
     );
 }
 
@@ -89,10 +59,7 @@ fn sty_08_is_above_100_yuan() {
     };
     assert!(fires("").is_empty());
     assert_eq!(fires(r#","medfee_sumamt":100.01"#), ["S,V low 60.00"]);
-    assert_eq!(
-        fires(r#","medfee_sumamt":"1.0001e2","med_type":9929"#),
-        ["S,V low 60.00"]
-    );
+    assert_eq!(fires(r#","medfee_sumamt":"1.0001e2","med_type":9929"#), ["S,V low 60.00"]);
     assert!(fires(r#","medfee_sumamt":100.01,"med_type":"11""#).is_empty());
 }
 
@@ -114,10 +81,7 @@ fn sty_10_is_three_days_in_a_row_without_treatment() {
     assert!(treated(5, &[(3, "\"09\"")]).is_empty());
     assert_eq!(treated(5, &[(2, "\"09\"")]), ["V medium 0.00"]);
     // Bed, consultation and nursing are no treatment; a missing type and `1` are.
-    assert_eq!(
-        treated(3, &[(1, "\"01\""), (2, "\"02\""), (3, "\"07\"")]),
-        ["V medium 0.00"]
-    );
+    assert_eq!(treated(3, &[(1, "\"01\""), (2, "\"02\""), (3, "\"07\"")]), ["V medium 0.00"]);
     assert!(treated(3, &[(2, "null")]).is_empty());
     assert!(treated(3, &[(2, "1")]).is_empty());
     // Of the longest run: 8 to 14.
@@ -129,13 +93,7 @@ fn sty_10_is_three_days_in_a_row_without_treatment() {
 fn sty_10_only_live_details_of_the_visit() {
     let with = |fields: &str| {
         let fields = format!(r#""fee_ocur_time":"2024-03-02 08:00:00"{fields}"#);
-        findings(
-            "STY-10",
-            &stay_and(
-                3,
-                vec![detail("V", "1", "I", 1, &fields), settlement("S", "V", "")],
-            ),
-        )
+        findings("STY-10", &stay_and(3, vec![detail("V", "1", "I", 1, &fields), settlement("S", "V", "")]))
     };
     assert!(with("").is_empty());
     assert!(with(r#","psn_no":"P2","fixmedins_code":"H2""#).is_empty());

@@ -6,33 +6,16 @@ use crate::reference::Tables;
 /// A discharged on day 3 at 10:00 from D1, B admitted to D1; both with diagnosis I20.
 fn two(b_begin: &str, a_discharge: &str, b_admission: &str) -> Vec<String> {
     let more = |fields: &str| {
-        if fields.is_empty() {
-            String::new()
-        } else {
-            format!(",{fields}")
-        }
+        if fields.is_empty() { String::new() } else { format!(",{fields}") }
     };
     vec![
-        admission(
-            "A",
-            "P1",
-            &at(1, "10:00:00"),
-            r#""dscg_maindiag_code":"I20.0""#,
-        ),
-        discharge(
-            "A",
-            "P1",
-            &at(3, "10:00:00"),
-            &format!(r#""dscg_dept_codg":"D1"{}"#, more(a_discharge)),
-        ),
+        admission("A", "P1", &at(1, "10:00:00"), r#""dscg_maindiag_code":"I20.0""#),
+        discharge("A", "P1", &at(3, "10:00:00"), &format!(r#""dscg_dept_codg":"D1"{}"#, more(a_discharge))),
         admission(
             "B",
             "P1",
             b_begin,
-            &format!(
-                r#""adm_dept_codg":"D1","dscg_maindiag_code":"I20.9"{}"#,
-                more(b_admission)
-            ),
+            &format!(r#""adm_dept_codg":"D1","dscg_maindiag_code":"I20.9"{}"#, more(b_admission)),
         ),
     ]
 }
@@ -71,10 +54,7 @@ fn sty_01_exemptions_and_missing_values() {
         let fields = format!(r#""dscg_maindiag_code":"{exempt}""#);
         assert!(!fires(&fields, &fields), "{exempt}");
     }
-    assert!(fires(
-        r#""dscg_maindiag_code":"Z52""#,
-        r#""dscg_maindiag_code":"Z52""#
-    ));
+    assert!(fires(r#""dscg_maindiag_code":"Z52""#, r#""dscg_maindiag_code":"Z52""#));
     let mut flagged = two(&at(4, "08:00:00"), "", "");
     let flag = r#""dscg_maindiag_code":"I20.0","days_rinp_flag_31":"1""#;
     flagged[0] = admission("A", "P1", &at(1, "10:00:00"), flag);
@@ -89,12 +69,7 @@ fn sty_01_looks_at_the_next_stay_only() {
     assert!(findings("STY-01", &lines).is_empty());
     // At another institution it is no neighbour.
     lines.pop();
-    lines.push(admission(
-        "N",
-        "P1",
-        &at(2, "00:00:00"),
-        r#""fixmedins_code":"H2""#,
-    ));
+    lines.push(admission("N", "P1", &at(2, "00:00:00"), r#""fixmedins_code":"H2""#));
     assert_eq!(findings("STY-01", &lines), ["A,B high 0.00"]);
 }
 
@@ -103,19 +78,12 @@ fn sty_01_amount_is_that_of_b() {
     let mut lines = two(&at(4, "08:00:00"), "", "");
     lines.push(settlement("S1", "A", ""));
     lines.push(settlement("S2", "B", ""));
-    lines.push(settlement(
-        "S3",
-        "B",
-        r#""psn_no":"P9","fund_pay_sumamt":0.5"#,
-    ));
+    lines.push(settlement("S3", "B", r#""psn_no":"P9","fund_pay_sumamt":0.5"#));
     assert_eq!(findings("STY-01", &lines), ["A,B high 60.50"]);
     // An open stay's time is its `begntime`.
     assert_eq!(
         evidence("STY-01", &lines, &Tables::default()),
-        [
-            "involved admission A 2024-03-03 10:00:00",
-            "violating admission B 2024-03-04 08:00:00"
-        ]
+        ["involved admission A 2024-03-03 10:00:00", "violating admission B 2024-03-04 08:00:00"]
     );
 }
 
@@ -129,18 +97,10 @@ fn sty_05_other_department_within_a_day() {
     assert!(!fires(&at(2, "23:59:59"), "", other));
     assert!(!fires(&at(4, "08:00:00"), "", ""));
     assert!(!fires(&at(4, "08:00:00"), "", r#""adm_dept_codg":null"#));
-    assert!(!fires(
-        &at(4, "08:00:00"),
-        r#""dscg_dept_codg":null"#,
-        other
-    ));
+    assert!(!fires(&at(4, "08:00:00"), r#""dscg_dept_codg":null"#, other));
     assert!(!fires(&at(4, "08:00:00"), r#""dscg_way":"5""#, other));
     // The diagnosis does not exempt here.
-    assert!(fires(
-        &at(4, "08:00:00"),
-        r#""dscg_maindiag_code":"C34""#,
-        other
-    ));
+    assert!(fires(&at(4, "08:00:00"), r#""dscg_maindiag_code":"C34""#, other));
 }
 
 /// X until day 3 at 10:00 and Y from `begin` until day 9.
@@ -160,23 +120,13 @@ fn sty_06_is_more_than_24_hours() {
     let pair = |begin: &str, y: &str| findings("STY-06", &overlap(begin, "", y));
     assert!(pair(&at(2, "10:00:00"), "").is_empty());
     // The later-begun stay is M; ids in text order, smaller first.
-    assert_eq!(
-        pair(&at(2, "09:59:59"), r#""fixmedins_code":"H2""#),
-        ["M,X high 60.00"]
-    );
+    assert_eq!(pair(&at(2, "09:59:59"), r#""fixmedins_code":"H2""#), ["M,X high 60.00"]);
     assert!(pair(&at(2, "09:59:59"), r#""psn_no":"P2""#).is_empty());
     // Begun together: the greater id, X, counts as the later.
     assert_eq!(pair(&at(1, "10:00:00"), ""), ["M,X high 1.00"]);
     assert_eq!(
-        evidence(
-            "STY-06",
-            &overlap(&at(2, "09:59:59"), "", ""),
-            &Tables::default()
-        ),
-        [
-            "violating admission X 2024-03-03 10:00:00",
-            "violating admission M 2024-03-09 10:00:00"
-        ]
+        evidence("STY-06", &overlap(&at(2, "09:59:59"), "", ""), &Tables::default()),
+        ["violating admission X 2024-03-03 10:00:00", "violating admission M 2024-03-09 10:00:00"]
     );
 }
 
@@ -192,21 +142,10 @@ fn sty_06_open_stays_last_as_long_as_known() {
         findings("STY-06", &lines)
     };
     assert!(open(presence("X", &at(2, "12:00:00"), "")).is_empty());
-    assert_eq!(
-        open(presence("X", &at(2, "12:00:01"), "")),
-        ["X,Y high 0.00"]
-    );
+    assert_eq!(open(presence("X", &at(2, "12:00:01"), "")), ["X,Y high 0.00"]);
     let billed = |fields: &str| detail("X", "1", "I", 1, fields);
-    assert_eq!(
-        open(billed(r#""fee_ocur_time":"2024-03-05 00:00:00""#)),
-        ["X,Y high 0.00"]
-    );
-    assert!(
-        open(billed(
-            r#""fee_ocur_time":"2024-03-05 00:00:00","vali_flag":"0""#
-        ))
-        .is_empty()
-    );
+    assert_eq!(open(billed(r#""fee_ocur_time":"2024-03-05 00:00:00""#)), ["X,Y high 0.00"]);
+    assert!(open(billed(r#""fee_ocur_time":"2024-03-05 00:00:00","vali_flag":"0""#)).is_empty());
 }
 
 #[test]
@@ -219,27 +158,12 @@ fn sty_16_is_one_bed_of_one_institution_and_two_persons() {
     assert!(pair(&at(2, "09:59:59"), bed).is_empty());
     assert!(pair(&at(2, "09:59:59"), r#""psn_no":"P2""#).is_empty());
     assert!(pair(&at(2, "09:59:59"), r#""psn_no":"P2","adm_bed":"B/2""#).is_empty());
-    assert!(
-        pair(
-            &at(2, "09:59:59"),
-            r#""adm_bed":"B/1","psn_no":"P2","fixmedins_code":"H2""#
-        )
-        .is_empty()
-    );
+    assert!(pair(&at(2, "09:59:59"), r#""adm_bed":"B/1","psn_no":"P2","fixmedins_code":"H2""#).is_empty());
     // No `adm_bed`, no bed: two stays without one do not share it.
-    assert!(
-        findings(
-            "STY-16",
-            &overlap(&at(2, "00:00:00"), "", r#""psn_no":"P2""#)
-        )
-        .is_empty()
-    );
+    assert!(findings("STY-16", &overlap(&at(2, "00:00:00"), "", r#""psn_no":"P2""#)).is_empty());
     let lines = overlap(&at(2, "09:59:59"), bed, other_person);
     let alerts = super::outcome(&lines, &Tables::default()).alerts;
-    let alert = alerts
-        .iter()
-        .find(|alert| alert.rule_id == "STY-16")
-        .expect("one");
+    let alert = alerts.iter().find(|alert| alert.rule_id == "STY-16").expect("one");
     assert_eq!(alert.subject, ("bed".into(), "H1/B/1".into()));
     assert_eq!(alert.event_time, "2024-03-09 10:00:00");
 }
