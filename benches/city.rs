@@ -31,7 +31,7 @@ fn main() {
     };
     match arguments.first().map(String::as_str) {
         Some("measure") => measure(&arguments[1..]),
-        _ => compare(value("--persons", 100_000), value("--days", 14)),
+        _ => compare(value("--persons", 200_000), value("--days", 30)),
     }
 }
 
@@ -95,7 +95,7 @@ fn compare(persons: u32, days: u32) {
     for doubled in 0..4 {
         let persons = (persons / 2) << doubled;
         let folder = folder.join(format!("persons-{persons}"));
-        let days = (days * 2 >> doubled).max(1);
+        let days = ((days * 2) >> doubled).max(1);
         let city = write_city(&folder, persons, days);
         let cost = child(&folder.join("records.jsonl"), "pipeline", 1, 1, 2).nanoseconds as f64 / city.lines as f64;
         println!("{persons:<12} {cost:>12.0} {:>12.2}", before.map_or(1.0, |before| cost / before));

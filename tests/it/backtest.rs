@@ -41,7 +41,7 @@ fn write_parquet(path: &Path, records: &[Value]) {
     let (schema, _) = infer_json_schema(Cursor::new(&text), None).expect("a schema");
     let schema = Arc::new(schema);
     let mut writer = ArrowWriter::try_new(File::create(path).expect("a file"), schema.clone(), None).expect("a writer");
-    for batch in ReaderBuilder::new(schema).build(Cursor::new(&text)).expect("a reader") {
+    for batch in ReaderBuilder::new(schema).with_coerce_primitive(true).build(Cursor::new(&text)).expect("a reader") {
         writer.write(&batch.expect("records")).expect("written");
     }
     writer.close().expect("written");

@@ -307,7 +307,7 @@ fn a_kill_loses_nothing() {
     let mut parts = lines.chunks(lines.len().div_ceil(4));
     let mut seen = 0;
     // Killed before anything is committed, and after.
-    for (part, commit_interval) in parts.by_ref().zip(["5s", "200ms", "5s"]) {
+    for (commit_interval, part) in ["5s", "200ms", "5s"].into_iter().zip(parts.by_ref()) {
         let mut running = setup.run_with(&[("COMMIT_INTERVAL", commit_interval)]);
         setup.send(part);
         seen = setup.wait_for_alerts(seen + 1, &mut running).len();

@@ -178,7 +178,10 @@ fn the_reference_names_every_kind_with_its_figures_and_identity() {
     let set = RuleSet::load(&RulesDir::BuiltIn, None, &Ids::new(1)).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     for rule in &set.rules {
         let kind = &rule.detection;
-        let section = reference.split(&format!("### `{}`", kind.word())).nth(1).expect(kind.word());
+        let section = reference
+            .split(&format!("### `{}`", kind.word()))
+            .nth(1)
+            .unwrap_or_else(|| panic!("{} is not in the reference", kind.word()));
         let section = section.split("\n##").next().unwrap_or(section);
         assert!(section.contains(&kind.identities().join(" ")), "{}: {:?}", kind.word(), kind.identities());
         for figure in kind.figures() {

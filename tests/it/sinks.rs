@@ -27,7 +27,7 @@ pub fn alert(number: u128, revision: u32) -> Alert {
         mdtrt_id: None,
         fixmedins_code: Some(format!("H{}", number % 5)),
         insuplc_admdvs: Some("310000".to_owned()),
-        amount_at_issue: (number % 7 != 0).then_some(number as i64 * 1_000 + i64::from(revision)),
+        amount_at_issue: (!number.is_multiple_of(7)).then_some(number as i64 * 1_000 + i64::from(revision)),
         event_time: Time::parse(b"2026-03-01 08:00:00").map(|time| Time(time.0 + number as i64 * 60)).expect("a time"),
         message: Bilingual {
             zh: format!("第{number}次，相隔 6 天"), en: format!("number {number}, 6 days apart")

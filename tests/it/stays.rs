@@ -81,7 +81,7 @@ fn involved(stay: &Stay) -> String {
     format!("involved:{}", stay.visit)
 }
 
-fn by_key<'a>(stays: &'a [Stay], key: impl Fn(&Stay) -> String) -> Vec<Vec<&'a Stay>> {
+fn by_key(stays: &[Stay], key: impl Fn(&Stay) -> String) -> Vec<Vec<&Stay>> {
     let mut groups: BTreeMap<String, Vec<&Stay>> = BTreeMap::new();
     for stay in stays {
         groups.entry(key(stay)).or_default().push(stay);
