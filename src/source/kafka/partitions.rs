@@ -170,6 +170,7 @@ impl Partitions {
             // Nothing between here and there is left to come.
             partition.next = partition.next.max(partition.warm_end);
             partition.held_back = true;
+            partition.at_end = false;
             return Verdict::Hold;
         }
         partition.next = offset + 1;
