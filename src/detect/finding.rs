@@ -246,7 +246,7 @@ impl<'w> Draft<'w> {
             match (value.or(limit), self.parts.iter().find(|part| part.0 == name)) {
                 // Also where the identity has an amount of its own: the total that is repeated.
                 _ if name == "amount" => text.push_str(&amount.map_or_else(|| "-".to_owned(), yuan)),
-                (Some(units), _) => text.push_str(&figure(units)),
+                (Some(units), _) => text.push_str(&shown(name, units)),
                 (None, Some(part)) => text.push_str(&part.1),
                 (None, None) => {
                     text.push('{');
@@ -258,6 +258,11 @@ impl<'w> Draft<'w> {
         text.push_str(rest);
         text
     }
+}
+
+/// A figure in words: money with its fen, anything else without needless zeros.
+fn shown(name: &str, units: i64) -> String {
+    if name.starts_with("medfee_sumamt") { yuan(units / FEN) } else { figure(units) }
 }
 
 /// The id of a detail in evidence.
@@ -325,6 +330,6 @@ mod tests {
         assert_eq!(rounded_share(1, 1, 2), 1);
         assert_eq!(rounded_share(3, 1, 2), 2);
         assert_eq!(rounded_share(-1, 1, 2), 0);
-        assert_eq!(rounded_share(i64::MAX / 2, 9_999, 10_000), 4_611_224_835_951_170_288);
+        assert_eq!(rounded_share(i64::MAX / 2, 9_999, 10_000), 4_611_224_849_825_545_164);
     }
 }
