@@ -35,6 +35,8 @@ pub struct Context<'c> {
     pub details: FilterSetBuilder,
     /// Filters over stays.
     pub stays: FilterSetBuilder,
+    /// Whether rules that do not run are compiled as well, as for their tests.
+    pub every_status: bool,
 }
 
 impl<'c> Context<'c> {
@@ -46,6 +48,7 @@ impl<'c> Context<'c> {
             settlements: FilterSetBuilder::new::<Settlement>(ids),
             details: FilterSetBuilder::new::<FeeDetail>(ids),
             stays: FilterSetBuilder::new::<Stay>(ids),
+            every_status: false,
         }
     }
 }

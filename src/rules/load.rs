@@ -97,7 +97,7 @@ impl Library {
         }
         let mut mistakes = Vec::new();
         let knowledge = Knowledge::read(&folder, &mut mistakes);
-        let mut context = Context::new(ids, &knowledge);
+        let mut context = Context { every_status: true, ..Context::new(ids, &knowledge) };
         match RuleFile::read(&folder, &file.path, &mut context) {
             Ok(read) if mistakes.is_empty() => {
                 let rule = Rule { status: Status::Live, ..read.rule };

@@ -96,7 +96,7 @@ fn read_rule<'a>(table: &Table<'a>, folder: &Folder, path: &str, context: &mut C
     let (false_positives, ask_for) = (table.bilinguals("false_positives"), table.bilinguals("ask_for"));
     let legal_basis = legal_basis(table, context);
     // Only rules that run take a place among the filters.
-    let runs = matches!(status, Some(Status::Live | Status::Shadow) | None);
+    let runs = context.every_status || matches!(status, Some(Status::Live | Status::Shadow) | None);
     let mut aside;
     let place = if runs {
         &mut *context

@@ -67,6 +67,27 @@ fn the_projects_rules_load_and_their_tests_pass() {
 }
 
 #[test]
+fn a_rule_that_does_not_run_is_tested_with_its_filters() {
+    for status in ["draft", "shadow", "retired"] {
+        for path in
+            [DUP_02, STY_01, "pharmacy/PHA-06-machine-gun-sales.toml", "charging/CHG-01-bed-days-exceed-stay.toml"]
+        {
+            let folder = changed(path, &[("status = \"live\"", &format!("status = {status:?}"))]);
+            let library = Library::read(folder).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+            let file = library.files.iter().find(|file| file.path == path).expect("the rule");
+            for example in &file.examples {
+                assert_eq!(
+                    trial::run(&library, file, example).expect("no mistakes"),
+                    [""; 0],
+                    "{status} {}",
+                    example.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn a_test_that_expects_something_else_fails() {
     let wrong = [
         ("severity = \"high\"", "severity = \"low\""),
