@@ -1,13 +1,15 @@
 //! Fee details of a visit: versions, deletes and refund rows, and what is live of them (contract, section 1,
 //! live records 5 to 7).
 //!
-//! A visit's details lie packed in one block, each row as its difference from the row before it, in the order
-//! of their serial numbers. A block is opened as a whole when something about the visit changes.
+//! A visit's details lie packed in one block, in the order of their serial numbers: each row as its difference from
+//! what the row before it lets one expect. A block is opened as a whole when something about the visit changes.
 
 use super::settlements::Settlements;
 use super::versions::{Receipt, Superseded, compare_content};
 use crate::record::field::{pack_number, unpack_number};
-use crate::record::{FeeDetail, FeeDetailDelete, Ids, Record, Serial, SettlementId, Time};
+use crate::record::items::{Item, Known};
+use crate::record::marks::Marks;
+use crate::record::{FeeDetail, FeeDetailDelete, Ids, Money, Record, Serial, SettlementId, Time, VisitId};
 use crate::rules::filter::Verdicts;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -23,39 +25,125 @@ pub struct DetailRow {
 
 impl DetailRow {
     const ABSENT: Self = Self { row: FeeDetail::ABSENT, passes: 0 };
+}
+
+/// A row as it is packed: its item by number, and what follows from other fields mostly as nothing.
+#[derive(Clone, Copy)]
+struct Packing {
+    passes: Verdicts,
+    item: u32,
+    /// Without the item; the amount as its difference from count times price, the amount in scope as its difference
+    /// from the amount.
+    rest: FeeDetail,
+}
+
+/// `value - base` where both are there.
+fn less(value: i64, base: i64) -> i64 {
+    if value == i64::MIN || base == i64::MIN { value } else { value.wrapping_sub(base) }
+}
+
+fn plus(value: i64, base: i64) -> i64 {
+    if value == i64::MIN || base == i64::MIN { value } else { value.wrapping_add(base) }
+}
+
+impl Packing {
+    /// The bits below those of the fields: other verdicts, another item.
+    const OWN_BITS: u32 = 2;
+
+    /// What stands before the first row of a visit.
+    const fn first(visit: VisitId) -> Self {
+        Self { passes: 0, item: 0, rest: FeeDetail { mdtrt_id: visit, ..FeeDetail::ABSENT } }
+    }
+
+    fn of(DetailRow { row, passes }: &DetailRow, ids: &Ids) -> Self {
+        let mut rest = *row;
+        let item = Item::take(&mut rest);
+        rest.det_item_fee_sumamt = Money::from_raw(less(row.det_item_fee_sumamt.raw(), expected_amount(row)));
+        rest.inscp_scp_amt = Money::from_raw(less(row.inscp_scp_amt.raw(), row.det_item_fee_sumamt.raw()));
+        Self { passes: *passes, item: ids.items.intern(&item), rest }
+    }
+
+    fn row(&self, items: &Known<'_>) -> DetailRow {
+        let mut row = self.rest;
+        items.get(self.item).put(&mut row);
+        row.det_item_fee_sumamt = Money::from_raw(plus(row.det_item_fee_sumamt.raw(), expected_amount(&row)));
+        row.inscp_scp_amt = Money::from_raw(plus(row.inscp_scp_amt.raw(), row.det_item_fee_sumamt.raw()));
+        DetailRow { row, passes: self.passes }
+    }
+
+    /// What the row after this one is expected to be.
+    fn next(mut self) -> Self {
+        self.rest.feedetl_sn = self.rest.feedetl_sn.next();
+        self
+    }
 
     fn pack(&self, before: &Self, out: &mut Vec<u8>) {
-        pack_number(self.passes ^ before.passes, out);
-        self.row.pack(&before.row, out);
+        let before = before.next();
+        let changes = self.rest.changes(&before.rest);
+        let (verdicts, item) = (self.passes != before.passes, self.item != before.item);
+        pack_number(changes << Self::OWN_BITS | u64::from(item) << 1 | u64::from(verdicts), out);
+        if verdicts {
+            // The marks of items are the highest bits.
+            pack_number((self.passes ^ before.passes).rotate_left(2), out);
+        }
+        if item {
+            pack_number(u64::from(self.item), out);
+        }
+        self.rest.pack_changes(changes, &before.rest, out);
     }
 
     fn unpack(before: &Self, packed: &mut &[u8]) -> Self {
-        let passes = unpack_number(packed) ^ before.passes;
-        Self { passes, row: FeeDetail::unpack(&before.row, packed) }
+        let before = before.next();
+        let changes = unpack_number(packed);
+        let passes = before.passes ^ if changes & 1 != 0 { unpack_number(packed).rotate_right(2) } else { 0 };
+        let item = if changes & 2 != 0 { unpack_number(packed) as u32 } else { before.item };
+        let rest = FeeDetail::unpack_changes(changes >> Self::OWN_BITS, &before.rest, packed);
+        Self { passes, item, rest }
     }
 }
 
+/// Count times price, in fen; 0 where that is more than an amount can be.
+fn expected_amount(row: &FeeDetail) -> i64 {
+    // cnt is in 10^-4, pric in 10^-6, the product in 10^-10 yuan.
+    const FEN: i128 = 100_000_000;
+    const MOST: i64 = 10_000_000_000_000_000;
+    let product = i128::from(row.cnt.units()) * i128::from(row.pric.units());
+    let rounded = (product + product.signum() * FEN / 2) / FEN;
+    i64::try_from(rounded).ok().filter(|amount| (-MOST..MOST).contains(amount)).unwrap_or(0)
+}
+
 /// Opens a block.
-pub fn open(block: &[u8], rows: &mut Vec<DetailRow>) {
+pub fn open(block: &[u8], visit: VisitId, rows: &mut Vec<DetailRow>, ids: &Ids) {
     rows.clear();
+    let items = ids.items.known();
     let mut packed = block;
-    let mut before = DetailRow::ABSENT;
+    let mut before = Packing::first(visit);
     while !packed.is_empty() {
-        before = DetailRow::unpack(&before, &mut packed);
-        rows.push(before);
+        before = Packing::unpack(&before, &mut packed);
+        rows.push(before.row(&items));
     }
 }
 
 /// Closes rows to a block; `old` is the block that the first `same` rows came from, in full.
-pub fn close(rows: &[DetailRow], old: &[u8], same: usize) -> Vec<u8> {
-    let mut block = Vec::with_capacity(old.len() + (rows.len() - same) * 48);
+pub fn close(rows: &[DetailRow], old: &[u8], same: usize, ids: &Ids) -> Vec<u8> {
+    let mut block = Vec::with_capacity(old.len() + (rows.len() - same) * 24);
     block.extend_from_slice(old);
-    let mut before = same.checked_sub(1).map_or(DetailRow::ABSENT, |last| rows[last]);
+    let first = rows.first().map_or(VisitId::ABSENT, |row| row.row.mdtrt_id);
+    let mut before = same.checked_sub(1).map_or(Packing::first(first), |last| Packing::of(&rows[last], ids));
     for row in &rows[same..] {
+        let row = Packing::of(row, ids);
         row.pack(&before, &mut block);
-        before = *row;
+        before = row;
     }
     block
+}
+
+/// Marks the ids that rows hold.
+pub fn mark(rows: &[DetailRow], marks: &mut Marks, ids: &Ids) {
+    for row in rows {
+        row.row.mark(marks);
+        marks.items.mark(Packing::of(row, ids).item);
+    }
 }
 
 /// What the arrival of a version did to the rows of its visit.
@@ -234,4 +322,57 @@ impl Standings<'_> {
 /// The latest time of a visit's details, live or not, for retention.
 pub fn latest(rows: &[DetailRow]) -> Time {
     rows.iter().map(|row| row.row.fee_ocur_time).max().unwrap_or(Time::ABSENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Code, Price, Quantity};
+    use proptest::prelude::*;
+
+    fn amounts() -> impl Strategy<Value = i64> {
+        prop_oneof![Just(i64::MIN), Just(0), -100_000_i64..100_000, -9_999_999_999_999_999_i64..=9_999_999_999_999_999]
+    }
+
+    prop_compose! {
+        fn detail()(
+            (sn, code, item) in (0_u32..40, 0_u32..3, 0_u32..9), (cnt, pric, amount, inscp) in (amounts(), amounts(), amounts(), amounts()),
+            (ocur, updt) in (prop_oneof![0_i64..200, -5_000_000_000_i64..5_000_000_000], prop_oneof![Just(i64::MIN), 0_i64..200]), passes in prop_oneof![Just(0), any::<u64>()],
+        ) -> (u32, DetailRow) {
+            let row = FeeDetail {
+                bilg_dr_codg: Code(code),
+                med_list_codg: Code(item),
+                cnt: Quantity::from_raw(cnt),
+                pric: Price::from_raw(pric),
+                det_item_fee_sumamt: Money::from_raw(amount),
+                inscp_scp_amt: Money::from_raw(inscp),
+                fee_ocur_time: Time(ocur),
+                updt_time: Time(updt),
+                mdtrt_id: VisitId(1),
+                ..FeeDetail::ABSENT
+            };
+            (sn, DetailRow { row, passes })
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_block_gives_back_its_rows(details in prop::collection::vec(detail(), 0..30), cut in 0_usize..30) {
+            let ids = Ids::new(1);
+            let rows: Vec<DetailRow> = details
+                .into_iter()
+                .map(|(sn, mut row)| {
+                    row.row.feedetl_sn = Serial::intern(&sn.to_string(), &ids);
+                    row
+                })
+                .collect();
+            let cut = cut.min(rows.len());
+            let first = close(&rows[..cut], &[], 0, &ids);
+            let block = close(&rows, &first, cut, &ids);
+            prop_assert_eq!(&block, &close(&rows, &[], 0, &ids), "appended or written at once, a block is the same");
+            let mut opened = Vec::new();
+            open(&block, VisitId(1), &mut opened, &ids);
+            prop_assert_eq!(opened, rows);
+        }
+    }
 }

@@ -221,7 +221,7 @@ impl VisitShard {
         }
         let state = self.states.entry(ids.visits.index_of(visit.0));
         let mut rows = Vec::new();
-        details::open(self.heap.get(state.block), &mut rows);
+        details::open(self.heap.get(state.block), visit, &mut rows, ids);
         let held = rows.len();
         let open =
             OpenVisit { visit, rows, held, changed_from: usize::MAX, recheck: false, live: LiveDetails::default() };
@@ -384,7 +384,7 @@ impl VisitShard {
         if open.changed_from != usize::MAX {
             let appended = open.changed_from >= open.held;
             let (old, same) = if appended { (self.heap.get(state.block), open.held) } else { (&[][..], 0) };
-            let block = details::close(&open.rows, old, same);
+            let block = details::close(&open.rows, old, same, ids);
             state.block = self.heap.replace(state.block, &block);
             self.rows += open.rows.len() - open.held.min(open.rows.len());
         }
@@ -431,7 +431,7 @@ impl VisitShard {
         let mut rows = Vec::new();
         for visit in due.into_values().flatten() {
             let state = self.states.entry(ids.visits.index_of(visit.0));
-            details::open(self.heap.get(state.block), &mut rows);
+            details::open(self.heap.get(state.block), visit, &mut rows, ids);
             let latest = details::latest(&rows).max(state.latest(settlements, checks));
             if latest.day() >= horizon {
                 self.due.entry(latest.day()).or_default().push(visit);
@@ -457,10 +457,11 @@ impl VisitShard {
             let Some(state) = self.states.get(index).filter(|state| state.due) else {
                 continue;
             };
-            marks.visits.mark(ids.visits.id_at(shard, index));
+            let visit = VisitId(ids.visits.id_at(shard, index));
+            marks.visits.mark(visit.0);
             state.settlements().for_each(|id| marks.settlements.mark(id.0));
-            details::open(self.heap.get(state.block), &mut rows);
-            rows.iter().for_each(|row| row.row.mark(marks));
+            details::open(self.heap.get(state.block), visit, &mut rows, ids);
+            details::mark(&rows, marks, ids);
             let Some(extra) = &state.extra else {
                 continue;
             };
@@ -496,14 +497,15 @@ impl VisitShard {
             } else if !state.block.is_some() && state.settlement.get().is_none() {
                 continue;
             }
-            details::open(self.heap.get(state.block), &mut rows);
+            let visit = VisitId(ids.visits.id_at(shard, index));
+            details::open(self.heap.get(state.block), visit, &mut rows, ids);
             let records: Rows<FeeDetail> = rows.iter().map(|row| (0, row.row)).collect();
             for (row, passes) in rows.iter_mut().zip(plan.detail_verdicts(&records, ids)) {
                 row.passes = passes;
             }
-            let block = details::close(&rows, &[], 0);
+            let block = details::close(&rows, &[], 0, ids);
             state.block = self.heap.replace(state.block, &block);
-            visits.push(VisitId(ids.visits.id_at(shard, index)));
+            visits.push(visit);
         }
         visits
     }
@@ -608,7 +610,7 @@ impl<'a> Visits<'a> {
         let mut live = LiveDetails::default();
         if let Some(state) = self.state(visit) {
             let mut rows = Vec::new();
-            details::open(shard.heap.get(state.block), &mut rows);
+            details::open(shard.heap.get(state.block), visit, &mut rows, self.ids);
             let deletes = state.extra.as_ref().map_or(&[][..], |extra| &extra.deletes);
             details::live(&rows, deletes, settlements, &mut live);
         }

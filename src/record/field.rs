@@ -407,6 +407,11 @@ impl Serial {
         }
     }
 
+    /// The one that counts up by one.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+
     /// The id in the table of codes, where it is a text.
     pub fn text_id(self) -> Option<u32> {
         (self.0 & IS_TEXT != 0).then_some(self.0 as u32)

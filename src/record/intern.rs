@@ -6,6 +6,7 @@
 
 use super::field::Code;
 use super::heap::{Heap, Place};
+use super::items::Items;
 use hashbrown::HashTable;
 use parking_lot::Mutex;
 use std::hash::BuildHasher;
@@ -177,6 +178,8 @@ pub struct Ids {
     pub codes: Interner,
     /// What stands before the digits of serial numbers. Not many, and never forgotten.
     pub prefixes: Interner,
+    /// Items as they are billed.
+    pub items: Items,
     one: Code,
     zero: Code,
 }
@@ -195,6 +198,7 @@ impl Ids {
             checks: table(),
             codes,
             prefixes: Interner::new(1),
+            items: Items::default(),
             one,
             zero,
         }

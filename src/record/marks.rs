@@ -32,6 +32,7 @@ pub struct Marks {
     pub institutions: Marked,
     pub checks: Marked,
     pub codes: Marked,
+    pub items: Marked,
 }
 
 impl Marks {
@@ -50,5 +51,6 @@ impl Marks {
         sweep(&ids.institutions, &self.institutions);
         sweep(&ids.checks, &self.checks);
         sweep(&ids.codes, &self.codes);
+        ids.items.sweep(&self.items);
     }
 }

@@ -8,6 +8,7 @@ pub mod decode;
 pub mod field;
 pub mod heap;
 pub mod intern;
+pub mod items;
 pub mod json;
 pub mod marks;
 pub mod types;

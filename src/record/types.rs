@@ -108,11 +108,27 @@ pub trait Record: Copy + PartialEq + 'static {
     /// The first required field that is absent.
     fn missing(&self) -> Option<&'static str>;
 
+    /// One bit for each field that differs from `before`; low bits for those that often do.
+    fn changes(&self, before: &Self) -> u64;
+
+    /// Packs the fields that are set in `changes`.
+    fn pack_changes(&self, changes: u64, before: &Self, out: &mut Vec<u8>);
+
+    /// Unpacks what [`Record::pack_changes`] packed after the same row.
+    fn unpack_changes(changes: u64, before: &Self, packed: &mut &[u8]) -> Self;
+
     /// Packs the row as its difference from `before`.
-    fn pack(&self, before: &Self, out: &mut Vec<u8>);
+    fn pack(&self, before: &Self, out: &mut Vec<u8>) {
+        let changes = self.changes(before);
+        pack_number(changes, out);
+        self.pack_changes(changes, before, out);
+    }
 
     /// Unpacks what [`Record::pack`] packed after the same row.
-    fn unpack(before: &Self, packed: &mut &[u8]) -> Self;
+    fn unpack(before: &Self, packed: &mut &[u8]) -> Self {
+        let changes = unpack_number(packed);
+        Self::unpack_changes(changes, before, packed)
+    }
 
     /// The content: names and canonical texts of the fields that are there, by name.
     fn content(&self, ids: &Ids) -> Vec<(&'static str, String)>;
@@ -145,6 +161,38 @@ pub trait Record: Copy + PartialEq + 'static {
 /// The longest text a field may have, in characters, where it is no code: never reached.
 const ANY: usize = usize::MAX;
 
+/// Places for fields: those that often change first, so that their bits share a byte.
+const fn places<const N: usize>(fields: [&str; N], often: &[&str]) -> [u32; N] {
+    let mut places = [u32::MAX; N];
+    let mut next = 0;
+    while next < often.len() {
+        let mut field = 0;
+        while !same(fields[field], often[next]) {
+            field += 1;
+        }
+        places[field] = next as u32;
+        next += 1;
+    }
+    let mut field = 0;
+    while field < N {
+        if places[field] == u32::MAX {
+            places[field] = next as u32;
+            next += 1;
+        }
+        field += 1;
+    }
+    places
+}
+
+const fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
 macro_rules! record {
     (@required required $value:expr, $name:expr) => { if $value { return Some($name); } };
     (@required optional $value:expr, $name:expr) => {};
@@ -153,7 +201,7 @@ macro_rules! record {
         $values.get(Name::$name).or_else(|| $values.get(Name::$alias))
     };
     (
-        $(#[$doc:meta])* $Type:ident = $tag:literal $(at $time:ident)? {
+        $(#[$doc:meta])* $Type:ident = $tag:literal $(at $time:ident)? $(often $($often:ident)+)? {
             $($field:ident: $Kind:ident $longest:tt $need:ident $(or $alias:ident)?;)*
         }
     ) => {
@@ -161,6 +209,12 @@ macro_rules! record {
         #[allow(missing_docs)]
         #[derive(Clone, Copy, PartialEq, Debug)]
         pub struct $Type { $(pub $field: $Kind,)* }
+
+        impl $Type {
+            /// Where each field stands among the bits of [`Record::changes`].
+            const PLACES: [u32; [$(stringify!($field)),*].len()] =
+                places([$(stringify!($field)),*], &[$($(stringify!($often)),+)?]);
+        }
 
         impl Record for $Type {
             const TYPE: &'static str = $tag;
@@ -182,34 +236,36 @@ macro_rules! record {
                 None
             }
 
-            fn pack(&self, before: &Self, out: &mut Vec<u8>) {
-                let mut changed = 0_u64;
-                let mut bit = 0_u32;
+            fn changes(&self, before: &Self) -> u64 {
+                let (mut changes, mut field) = (0, 0);
                 $(
-                    changed |= u64::from(self.$field != before.$field) << bit;
-                    bit += 1;
+                    changes |= u64::from(self.$field != before.$field) << Self::PLACES[field];
+                    field += 1;
                 )*
-                let _ = bit;
-                pack_number(changed, out);
-                $(
-                    if changed & 1 != 0 {
-                        self.$field.pack(before.$field, out);
-                    }
-                    changed >>= 1;
-                )*
-                let _ = changed;
+                let _ = field;
+                changes
             }
 
-            fn unpack(before: &Self, packed: &mut &[u8]) -> Self {
-                let mut changed = unpack_number(packed);
-                let mut record = *before;
+            fn pack_changes(&self, changes: u64, before: &Self, out: &mut Vec<u8>) {
+                let mut field = 0;
                 $(
-                    if changed & 1 != 0 {
+                    if changes >> Self::PLACES[field] & 1 != 0 {
+                        self.$field.pack(before.$field, out);
+                    }
+                    field += 1;
+                )*
+                let _ = field;
+            }
+
+            fn unpack_changes(changes: u64, before: &Self, packed: &mut &[u8]) -> Self {
+                let (mut record, mut field) = (*before, 0);
+                $(
+                    if changes >> Self::PLACES[field] & 1 != 0 {
                         record.$field = <$Kind as Field>::unpack(before.$field, packed);
                     }
-                    changed >>= 1;
+                    field += 1;
                 )*
-                let _ = changed;
+                let _ = field;
                 record
             }
 
@@ -309,7 +365,7 @@ record! {
 
 record! {
     /// A line of a bill.
-    FeeDetail = "fee_detail" at fee_ocur_time {
+    FeeDetail = "fee_detail" at fee_ocur_time often cnt fee_ocur_time inscp_scp_amt prd_days rxno {
         bilg_dept_codg: Code 30 optional;
         bilg_dr_codg: Code 30 optional or bilg_dr_code;
         chrg_bchno: Serial 30 optional;

@@ -43,6 +43,10 @@ impl<const SCALE: u32> Scaled<SCALE> {
         Self(raw)
     }
 
+    pub(crate) const fn raw(self) -> i64 {
+        self.0
+    }
+
     /// Reads a JSON number's text. The value, not the spelling, decides: `1.25e1` is 12.5.
     ///
     /// # Errors
