@@ -23,10 +23,6 @@ pub struct DetailRow {
     pub passes: Verdicts,
 }
 
-impl DetailRow {
-    const ABSENT: Self = Self { row: FeeDetail::ABSENT, passes: 0 };
-}
-
 /// A row as it is packed: its item by number, and what follows from other fields mostly as nothing.
 #[derive(Clone, Copy)]
 struct Packing {
