@@ -17,8 +17,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Seconds at the begin that do not count: connections are made, caches fill.
-const WARM_UP: Duration = Duration::from_secs(5);
+/// Does not count: connections are made, caches fill, the broker's JVM compiles what it runs.
+const WARM_UP: Duration = Duration::from_secs(30);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

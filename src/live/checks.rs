@@ -24,6 +24,8 @@ pub struct CheckShard {
     rows: Paged<Place>,
     heap: Heap,
     superseded: Superseded,
+    /// Checks that the batch at hand changed.
+    touched: Vec<CheckId>,
 }
 
 impl CheckShard {
@@ -41,6 +43,9 @@ impl CheckShard {
             let mut kept = known;
             let receipt = self.superseded.receive(row.check_id.0, &mut kept, *row, ids);
             receipts.note(*line, receipt);
+            if receipt != Receipt::Redelivered {
+                self.touched.push(row.check_id);
+            }
             if receipt == Receipt::Redelivered || kept != Some(*row) {
                 continue;
             }
@@ -55,6 +60,27 @@ impl CheckShard {
             *place = self.heap.replace(*place, &pack(row));
         }
         news
+    }
+
+    /// Takes back what was known of versions of a check that are not kept.
+    pub fn restore(&mut self, check: CheckId, hashes: &[u64]) {
+        hashes.iter().for_each(|hash| self.superseded.add(check.0, *hash));
+    }
+
+    /// The checks that changed since the last call.
+    pub fn take_touched(&mut self) -> Vec<CheckId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// How many places there are, empty ones too.
+    pub fn places(&self) -> usize {
+        self.rows.end()
+    }
+
+    /// The check at a place, with the hashes of its versions that are not kept.
+    pub fn content(&self, index: usize) -> Option<(Presence, &[u64])> {
+        let row = self.read(index)?;
+        Some((row, self.superseded.hashes(row.check_id.0)))
     }
 
     /// Marks the ids in use.

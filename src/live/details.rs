@@ -7,8 +7,9 @@
 use super::settlements::Settlements;
 use super::versions::{Receipt, Superseded, compare_content};
 use crate::record::field::{pack_number, unpack_number};
-use crate::record::items::{Item, Known};
+use crate::record::items::Item;
 use crate::record::marks::Marks;
+use crate::record::types::Layout;
 use crate::record::{FeeDetail, FeeDetailDelete, Ids, Money, Record, Serial, SettlementId, Time, VisitId};
 use crate::rules::filter::Verdicts;
 use std::cmp::Ordering;
@@ -59,9 +60,9 @@ impl Packing {
         Self { passes: *passes, item: ids.items.intern(&item), rest }
     }
 
-    fn row(&self, items: &Known<'_>) -> DetailRow {
+    fn row(&self, item: Item) -> DetailRow {
         let mut row = self.rest;
-        items.get(self.item).put(&mut row);
+        item.put(&mut row);
         row.det_item_fee_sumamt = Money::from_raw(plus(row.det_item_fee_sumamt.raw(), expected_amount(&row)));
         row.inscp_scp_amt = Money::from_raw(plus(row.inscp_scp_amt.raw(), row.det_item_fee_sumamt.raw()));
         DetailRow { row, passes: self.passes }
@@ -88,12 +89,12 @@ impl Packing {
         self.rest.pack_changes(changes, &before.rest, out);
     }
 
-    fn unpack(before: &Self, packed: &mut &[u8]) -> Self {
+    fn unpack(before: &Self, layout: &Layout, packed: &mut &[u8]) -> Self {
         let before = before.next();
         let changes = unpack_number(packed);
         let passes = before.passes ^ if changes & 1 != 0 { unpack_number(packed).rotate_right(2) } else { 0 };
         let item = if changes & 2 != 0 { unpack_number(packed) as u32 } else { before.item };
-        let rest = FeeDetail::unpack_changes(changes >> Self::OWN_BITS, &before.rest, packed);
+        let rest = layout.unpack_changes(changes >> Self::OWN_BITS, &before.rest, packed);
         Self { passes, item, rest }
     }
 }
@@ -110,13 +111,24 @@ fn expected_amount(row: &FeeDetail) -> i64 {
 
 /// Opens a block.
 pub fn open(block: &[u8], visit: VisitId, rows: &mut Vec<DetailRow>, ids: &Ids) {
-    rows.clear();
     let items = ids.items.known();
+    unpack(block, visit, &Layout::default(), |item| items.get(item), rows);
+}
+
+/// Unpacks a block of a layout, with what stands behind its numbers of items.
+pub fn unpack(
+    block: &[u8],
+    visit: VisitId,
+    layout: &Layout,
+    item: impl Fn(u32) -> Item,
+    rows: &mut Vec<DetailRow>,
+) {
+    rows.clear();
     let mut packed = block;
     let mut before = Packing::first(visit);
     while !packed.is_empty() {
-        before = Packing::unpack(&before, &mut packed);
-        rows.push(before.row(&items));
+        before = Packing::unpack(&before, layout, &mut packed);
+        rows.push(before.row(item(before.item)));
     }
 }
 
@@ -174,19 +186,19 @@ pub fn receive(rows: &mut Vec<DetailRow>, new: DetailRow, superseded: &mut Super
         return Arrival { receipt: Receipt::New, changed_from: Some(range.start), replaced: Vec::new() };
     }
     let known = &rows[range.clone()];
-    if known.iter().any(|known| known.row == new.row) || superseded.contains(owner, &new.row) {
+    if known.iter().any(|known| known.row == new.row) || superseded.contains(owner, &new.row, ids) {
         return nothing(Receipt::Redelivered);
     }
     match new.row.updt_time.cmp(&known[0].row.updt_time) {
         Ordering::Less => {
-            superseded.note(owner, &new.row);
+            superseded.note(owner, &new.row, ids);
             nothing(Receipt::Revision)
         }
         Ordering::Greater => {
             let start = range.start;
             let replaced: Vec<DetailRow> = rows.splice(range, [new]).collect();
             for old in &replaced {
-                superseded.note(owner, &old.row);
+                superseded.note(owner, &old.row, ids);
             }
             Arrival { receipt: Receipt::Revision, changed_from: Some(start), replaced }
         }
@@ -197,11 +209,11 @@ pub fn receive(rows: &mut Vec<DetailRow>, new: DetailRow, superseded: &mut Super
             };
             let rival = range.start + rival;
             if compare_content(&new.row, &rows[rival].row, ids) == Ordering::Less {
-                superseded.note(owner, &new.row);
+                superseded.note(owner, &new.row, ids);
                 return nothing(Receipt::Revision);
             }
             let old = std::mem::replace(&mut rows[rival], new);
-            superseded.note(owner, &old.row);
+            superseded.note(owner, &old.row, ids);
             Arrival { receipt: Receipt::Revision, changed_from: Some(rival), replaced: vec![old] }
         }
     }

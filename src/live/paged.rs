@@ -30,6 +30,11 @@ impl<T: Default> Paged<T> {
         &mut page[index % PAGE]
     }
 
+    /// The index after the last that has a page.
+    pub fn end(&self) -> usize {
+        self.pages.len() * PAGE
+    }
+
     /// All indices that have a page.
     pub fn indices(&self) -> impl Iterator<Item = usize> + '_ {
         let pages = self.pages.iter().enumerate().filter(|(_, page)| page.is_some());

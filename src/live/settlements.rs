@@ -146,6 +146,8 @@ pub struct SettlementShard {
     named_in: Map<SettlementId, SmallVec<[VisitId; 1]>>,
     /// What the batch at hand touches, as it stood before.
     noted: Vec<Noted>,
+    /// Settlements of which the batch at hand brought something new.
+    touched: Vec<SettlementId>,
 }
 
 impl State {
@@ -202,6 +204,9 @@ impl SettlementShard {
             let mut kept = known.map(|known| known.row);
             let receipt = self.superseded.receive(id.0, &mut kept, *row, ids);
             receipts.note(*line, receipt);
+            if receipt != Receipt::Redelivered {
+                self.touched.push(id);
+            }
             if receipt == Receipt::Redelivered || kept != Some(*row) {
                 continue;
             }
@@ -322,6 +327,27 @@ impl SettlementShard {
             }
         }
         changes
+    }
+
+    /// Takes back what was known of versions of a settlement that are not kept.
+    pub fn restore(&mut self, id: SettlementId, hashes: &[u64]) {
+        hashes.iter().for_each(|hash| self.superseded.add(id.0, *hash));
+    }
+
+    /// The settlements of which something new came since the last call.
+    pub fn take_touched(&mut self) -> Vec<SettlementId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// How many places there are, empty ones too.
+    pub fn places(&self) -> usize {
+        self.states.end()
+    }
+
+    /// The kept version at a place, with the hashes of those that are not kept.
+    pub fn content(&self, index: usize) -> Option<(Settlement, &[u64])> {
+        let row = self.states.get(index)?.read(&self.heap)?.row;
+        Some((row, self.superseded.hashes(row.setl_id.0)))
     }
 
     /// Marks the ids in use.

@@ -79,6 +79,10 @@ impl Stay {
 }
 
 impl StayRecords {
+    /// No records.
+    pub const NONE: Self =
+        Self { admission: None, admission_cancels: Vec::new(), discharges: Vec::new(), discharge_cancels: Vec::new() };
+
     /// The live discharge.
     pub fn discharge(&self, ids: &Ids) -> Option<&Discharge> {
         if self.admission_cancels.iter().any(|cancel| cancel.is_valid(ids)) {

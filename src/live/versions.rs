@@ -2,9 +2,9 @@
 
 use crate::record::{Ids, Record};
 use crate::rules::rule::Map;
+use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 use std::cmp::Ordering;
-use std::hash::BuildHasher;
 
 /// What a record that arrives is to what was received before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,20 +42,41 @@ pub struct Superseded {
 }
 
 impl Superseded {
-    /// A hash over a record's type and content. Only versions of one owner are compared: of a million of them two
-    /// meet by chance once in 37 million owners.
-    fn hash<R: Record>(row: &R) -> u64 {
-        foldhash::quality::FixedState::default().hash_one((R::TYPE, pack(row)))
+    /// A hash over a record's type and content, the same in every process. Only versions of one owner are compared:
+    /// of a million of them two meet by chance once in 37 million owners.
+    fn hash<R: Record>(row: &R, ids: &Ids) -> u64 {
+        let mut content = Sha256::new_with_prefix(R::TYPE);
+        for (name, text) in row.content(ids) {
+            for part in [name, text.as_str()] {
+                content.update((part.len() as u64).to_le_bytes());
+                content.update(part);
+            }
+        }
+        let digest: [u8; 32] = content.finalize().into();
+        u64::from_le_bytes(std::array::from_fn(|byte| digest[byte]))
     }
 
     /// Whether this content was noted.
-    pub fn contains<R: Record>(&self, owner: u32, row: &R) -> bool {
-        self.by_owner.get(&owner).is_some_and(|hashes| hashes.contains(&Self::hash(row)))
+    pub fn contains<R: Record>(&self, owner: u32, row: &R, ids: &Ids) -> bool {
+        self.by_owner.get(&owner).is_some_and(|hashes| hashes.contains(&Self::hash(row, ids)))
     }
 
     /// Notes a version that is not kept.
-    pub fn note<R: Record>(&mut self, owner: u32, row: &R) {
-        self.by_owner.entry(owner).or_default().push(Self::hash(row));
+    pub fn note<R: Record>(&mut self, owner: u32, row: &R, ids: &Ids) {
+        self.add(owner, Self::hash(row, ids));
+    }
+
+    /// Notes the hash of a version that is not kept.
+    pub fn add(&mut self, owner: u32, hash: u64) {
+        let hashes = self.by_owner.entry(owner).or_default();
+        if !hashes.contains(&hash) {
+            hashes.push(hash);
+        }
+    }
+
+    /// The hashes of an owner's versions that are not kept.
+    pub fn hashes(&self, owner: u32) -> &[u64] {
+        self.by_owner.get(&owner).map_or(&[], |hashes| hashes)
     }
 
     /// Forgets all versions of an owner.
@@ -69,14 +90,14 @@ impl Superseded {
             *kept = Some(row);
             return Receipt::New;
         };
-        if *known == row || self.contains(owner, &row) {
+        if *known == row || self.contains(owner, &row, ids) {
             return Receipt::Redelivered;
         }
         if compare(&row, known, ids) == Ordering::Greater {
-            self.note(owner, known);
+            self.note(owner, known, ids);
             *known = row;
         } else {
-            self.note(owner, &row);
+            self.note(owner, &row, ids);
         }
         Receipt::Revision
     }

@@ -12,7 +12,7 @@ use super::stays::{Stay, StayRecords};
 use super::versions::{Receipt, Superseded};
 use super::{Mail, Receipts, mail};
 use crate::detect::plan::{DAY_ITEM, Plan};
-use crate::record::decode::Rows;
+use crate::record::decode::{Line, Rows};
 use crate::record::heap::{Heap, Place};
 use crate::record::marks::Marks;
 use crate::record::{
@@ -153,6 +153,22 @@ pub struct VisitShard {
     /// The visits that the batch touches, and where each is among them.
     opened: Vec<OpenVisit>,
     places: Map<VisitId, usize>,
+    /// Visits of which the batch at hand brought something new.
+    touched: Vec<VisitId>,
+}
+
+/// All that was received of a visit, settlements and checks apart.
+pub struct VisitContent<'a> {
+    /// Which.
+    pub visit: VisitId,
+    /// Its packed details; see [`details::unpack`].
+    pub block: &'a [u8],
+    /// Deletes of details.
+    pub deletes: &'a [FeeDetailDelete],
+    /// The records of its stay.
+    pub records: &'a StayRecords,
+    /// Hashes of versions that are not kept.
+    pub hashes: &'a [u64],
 }
 
 impl VisitShard {
@@ -296,6 +312,9 @@ impl VisitShard {
             let new = DetailRow { row: *row, passes };
             let arrival = details::receive(&mut open.rows, new, &mut self.superseded, ids);
             receipts.note(*line, arrival.receipt);
+            if arrival.receipt != Receipt::Redelivered && self.touched.last() != Some(&row.mdtrt_id) {
+                self.touched.push(row.mdtrt_id);
+            }
             let Some(from) = arrival.changed_from else {
                 continue;
             };
@@ -333,12 +352,14 @@ impl VisitShard {
             let place = self.open(row.mdtrt_id, ids);
             self.opened[place].recheck = true;
             let extra = self.states.entry(ids.visits.index_of(row.mdtrt_id.0)).extra();
-            receipts.note(*line, add(&mut extra.deletes, row));
+            let receipt = add(&mut extra.deletes, row);
+            self.note(*line, row.mdtrt_id, receipt, receipts);
         }
         for (line, row) in input.admissions.iter().copied().flatten() {
             self.open(row.mdtrt_id, ids);
             let records = &mut self.states.entry(ids.visits.index_of(row.mdtrt_id.0)).extra().records;
-            receipts.note(*line, self.superseded.receive(row.mdtrt_id.0, &mut records.admission, *row, ids));
+            let receipt = self.superseded.receive(row.mdtrt_id.0, &mut records.admission, *row, ids);
+            self.note(*line, row.mdtrt_id, receipt, receipts);
         }
         for (line, row) in input.discharges.iter().copied().flatten() {
             self.open(row.mdtrt_id, ids);
@@ -348,17 +369,19 @@ impl VisitShard {
                 Receipt::New if !first => Receipt::Revision,
                 receipt => receipt,
             };
-            receipts.note(*line, receipt);
+            self.note(*line, row.mdtrt_id, receipt, receipts);
         }
         for (line, row) in input.admission_cancels.iter().copied().flatten() {
             self.open(row.mdtrt_id, ids);
             let records = &mut self.states.entry(ids.visits.index_of(row.mdtrt_id.0)).extra().records;
-            receipts.note(*line, add(&mut records.admission_cancels, row));
+            let receipt = add(&mut records.admission_cancels, row);
+            self.note(*line, row.mdtrt_id, receipt, receipts);
         }
         for (line, row) in input.discharge_cancels.iter().copied().flatten() {
             self.open(row.mdtrt_id, ids);
             let records = &mut self.states.entry(ids.visits.index_of(row.mdtrt_id.0)).extra().records;
-            receipts.note(*line, add(&mut records.discharge_cancels, row));
+            let receipt = add(&mut records.discharge_cancels, row);
+            self.note(*line, row.mdtrt_id, receipt, receipts);
         }
         for news in &input.checks {
             self.open(news.visit, ids);
@@ -367,6 +390,14 @@ impl VisitShard {
             if news.belongs {
                 checks.push(news.check);
             }
+        }
+    }
+
+    /// Notes what a record of a visit was.
+    fn note(&mut self, line: Line, visit: VisitId, receipt: Receipt, receipts: &Receipts) {
+        receipts.note(line, receipt);
+        if receipt != Receipt::Redelivered {
+            self.touched.push(visit);
         }
     }
 
@@ -472,6 +503,35 @@ impl VisitShard {
             extra.records.discharge_cancels.iter().for_each(|row| row.mark(marks));
             extra.checks.iter().for_each(|check| marks.checks.mark(check.0));
         }
+    }
+
+    /// Takes back what was known of versions of a visit's records that are not kept.
+    pub fn restore(&mut self, visit: VisitId, hashes: &[u64]) {
+        hashes.iter().for_each(|hash| self.superseded.add(visit.0, *hash));
+    }
+
+    /// The visits of which something new came since the last call.
+    pub fn take_touched(&mut self) -> Vec<VisitId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// How many places there are, empty ones too.
+    pub fn places(&self) -> usize {
+        self.states.end()
+    }
+
+    /// What was received of a visit; `None` where nothing is.
+    pub fn content(&self, visit: VisitId, ids: &Ids) -> Option<VisitContent<'_>> {
+        static NONE: StayRecords = StayRecords::NONE;
+        let state = self.states.get(ids.visits.index_of(visit.0)).filter(|state| state.due)?;
+        let extra = state.extra.as_deref();
+        Some(VisitContent {
+            visit,
+            block: self.heap.get(state.block),
+            deletes: extra.map_or(&[], |extra| &extra.deletes),
+            records: extra.map_or(&NONE, |extra| &extra.records),
+            hashes: self.superseded.hashes(visit.0),
+        })
     }
 
     /// How many versions of fee details are held.

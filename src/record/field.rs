@@ -3,6 +3,7 @@
 use super::intern::{Ids, Interner};
 use super::json::Raw;
 use super::marks::Marks;
+use super::renumber::Renumber;
 use super::value::{Day, Scaled, Time};
 use arrow::array::{ArrayRef, Date32Array, Decimal128Array, StringBuilder, TimestampSecondArray};
 use std::sync::Arc;
@@ -37,6 +38,11 @@ pub trait Field: Copy + PartialEq {
 
     /// Marks the id it holds.
     fn mark(self, _marks: &mut Marks) {}
+
+    /// The value with the id that its text has here.
+    fn renumber(self, _numbers: &Renumber<'_>) -> Self {
+        self
+    }
 
     /// The values as a column for SQL expressions; null where absent.
     fn column(values: &mut dyn Iterator<Item = Self>, ids: &Ids) -> ArrayRef;
@@ -325,6 +331,10 @@ macro_rules! id_field {
                 marks.$table.mark(self.0);
             }
 
+            fn renumber(self, numbers: &Renumber<'_>) -> Self {
+                Self(numbers.$table.get(self.0))
+            }
+
             fn column(values: &mut dyn Iterator<Item = Self>, ids: &Ids) -> ArrayRef {
                 let mut column = StringBuilder::new();
                 for value in values {
@@ -450,8 +460,20 @@ impl Field for Serial {
     }
 
     fn mark(self, marks: &mut Marks) {
-        if let Some(id) = self.text_id() {
-            marks.codes.mark(id);
+        match self.text_id() {
+            Some(id) => marks.codes.mark(id),
+            None => marks.prefixes.mark((self.0 >> PREFIX_SHIFT) as u32),
+        }
+    }
+
+    fn renumber(self, numbers: &Renumber<'_>) -> Self {
+        match self.text_id() {
+            // There may be room for its prefix here.
+            Some(id) => Self::intern(&numbers.ids.codes.text(numbers.codes.get(id)), numbers.ids),
+            None => {
+                let prefix = numbers.prefixes.get((self.0 >> PREFIX_SHIFT) as u32);
+                Self(u64::from(prefix) << PREFIX_SHIFT | self.0 & ((1 << PREFIX_SHIFT) - 1))
+            }
         }
     }
 

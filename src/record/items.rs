@@ -3,6 +3,7 @@
 
 use super::field::Code;
 use super::marks::Marked;
+use super::renumber::Renumber;
 use super::types::FeeDetail;
 use super::value::Price;
 use hashbrown::HashTable;
@@ -32,6 +33,23 @@ impl Item {
         medins_list_name: Code::ABSENT,
         pric: Price::ABSENT,
     };
+
+    /// The item with the ids that its texts have here.
+    pub fn renumber(self, numbers: &Renumber<'_>) -> Self {
+        Self::of(self.codes().map(|code| Code(numbers.codes.get(code.0))), self.pric)
+    }
+
+    /// Its codes.
+    pub fn codes(&self) -> [Code; 6] {
+        let Self { chrgitm_lv, list_type, med_chrgitm_type, med_list_codg, medins_list_codg, medins_list_name, .. } = *self;
+        [chrgitm_lv, list_type, med_chrgitm_type, med_list_codg, medins_list_codg, medins_list_name]
+    }
+
+    /// The item with these codes, in the order of [`Item::codes`], at a price.
+    pub fn of(codes: [Code; 6], pric: Price) -> Self {
+        let [chrgitm_lv, list_type, med_chrgitm_type, med_list_codg, medins_list_codg, medins_list_name] = codes;
+        Self { chrgitm_lv, list_type, med_chrgitm_type, med_list_codg, medins_list_codg, medins_list_name, pric }
+    }
 
     /// Takes the item out of a detail.
     pub fn take(row: &mut FeeDetail) -> Self {

@@ -4,21 +4,41 @@ use super::intern::{Ids, Interner};
 
 /// A set of ids of one table.
 #[derive(Default)]
-pub struct Marked(Vec<u64>);
+pub struct Marked {
+    bits: Vec<u64>,
+    /// Ids that were marked since they were last asked for, where that is wanted.
+    fresh: Option<Vec<u32>>,
+}
 
 impl Marked {
+    /// A set that tells which ids are new in it.
+    fn telling() -> Self {
+        Self { bits: Vec::new(), fresh: Some(Vec::new()) }
+    }
+
     /// Marks an id.
     pub fn mark(&mut self, id: u32) {
         let word = id as usize / 64;
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
+        if self.bits.len() <= word {
+            self.bits.resize(word + 1, 0);
         }
-        self.0[word] |= 1 << (id % 64);
+        let bit = 1 << (id % 64);
+        if self.bits[word] & bit == 0 {
+            self.bits[word] |= bit;
+            if let Some(fresh) = &mut self.fresh {
+                fresh.push(id);
+            }
+        }
     }
 
     /// Whether an id is marked.
     pub fn contains(&self, id: u32) -> bool {
-        self.0.get(id as usize / 64).is_some_and(|word| word >> (id % 64) & 1 != 0)
+        self.bits.get(id as usize / 64).is_some_and(|word| word >> (id % 64) & 1 != 0)
+    }
+
+    /// Hands over the ids that were marked since the last call.
+    pub fn drain_fresh(&mut self) -> std::vec::Drain<'_, u32> {
+        self.fresh.get_or_insert_default().drain(..)
     }
 }
 
@@ -33,9 +53,25 @@ pub struct Marks {
     pub checks: Marked,
     pub codes: Marked,
     pub items: Marked,
+    /// What stands before the digits of serial numbers; never forgotten.
+    pub prefixes: Marked,
 }
 
 impl Marks {
+    /// Marks that tell which ids are new among them.
+    pub fn telling() -> Self {
+        Self {
+            settlements: Marked::telling(),
+            visits: Marked::telling(),
+            persons: Marked::telling(),
+            institutions: Marked::telling(),
+            checks: Marked::telling(),
+            codes: Marked::telling(),
+            items: Marked::telling(),
+            prefixes: Marked::telling(),
+        }
+    }
+
     /// Forgets every id that is not marked.
     pub fn sweep(&self, ids: &Ids) {
         let sweep = |table: &Interner, marked: &Marked| {

@@ -11,6 +11,7 @@ pub mod intern;
 pub mod items;
 pub mod json;
 pub mod marks;
+pub mod renumber;
 pub mod types;
 pub mod value;
 

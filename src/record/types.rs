@@ -9,6 +9,7 @@ use super::field::{
 use super::intern::Ids;
 use super::json::Raw;
 use super::marks::Marks;
+use super::renumber::Renumber;
 use super::value::{Day, Money, Price, Quantity, Time};
 use arrow::array::ArrayRef;
 
@@ -154,8 +155,77 @@ pub trait Record: Copy + PartialEq + 'static {
     /// Marks the ids that it holds.
     fn mark(&self, marks: &mut Marks);
 
+    /// The row with the ids that its texts have here.
+    fn renumber(&self, numbers: &Renumber<'_>) -> Self;
+
+    /// How rows are packed: the fields in their order, each with its kind and its bit.
+    fn layout() -> Vec<PackedField>;
+
+    /// Unpacks one field, by its place among [`Record::names`].
+    fn unpack_field(&mut self, field: usize, before: &Self, packed: &mut &[u8]);
+
     /// When what it tells of happened; absent for deletes and cancels.
     fn event_time(&self) -> Time;
+}
+
+/// A field of packed rows, as it is written down beside rows that outlive the program.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PackedField {
+    /// Its interface name.
+    pub name: String,
+    /// Its kind, a word.
+    pub kind: String,
+    /// Its bit among [`Record::changes`].
+    pub bit: u32,
+}
+
+/// How to unpack rows that may be of another version of the program. All kinds of fields pack into one number, so
+/// that a field which is gone can be passed over.
+#[derive(Debug, Default)]
+pub struct Layout {
+    /// `None`: as this version packs. Else by field in the order of the rows: the bit, and the field's place here.
+    fields: Option<Vec<(u32, Option<usize>)>>,
+}
+
+impl Layout {
+    /// The layout of rows whose fields were written down.
+    ///
+    /// # Errors
+    /// A field is of another kind here: its name.
+    pub fn of<R: Record>(fields: &[PackedField]) -> Result<Self, String> {
+        let ours = R::layout();
+        if fields == ours {
+            return Ok(Self::default());
+        }
+        let place = |field: &PackedField| match ours.iter().position(|our| our.name == field.name) {
+            Some(place) if ours[place].kind != field.kind => Err(format!("{}.{}", R::TYPE, field.name)),
+            place => Ok((field.bit, place)),
+        };
+        Ok(Self { fields: Some(fields.iter().map(place).collect::<Result<_, _>>()?) })
+    }
+
+    /// Unpacks the fields that are set in `changes`.
+    pub fn unpack_changes<R: Record>(&self, changes: u64, before: &R, packed: &mut &[u8]) -> R {
+        let Some(fields) = &self.fields else {
+            return R::unpack_changes(changes, before, packed);
+        };
+        let mut record = *before;
+        for (bit, place) in fields {
+            if changes >> bit & 1 != 0 {
+                match place {
+                    Some(place) => record.unpack_field(*place, before, packed),
+                    None => drop(unpack_number(packed)),
+                }
+            }
+        }
+        record
+    }
+
+    /// Unpacks a row that was packed on its own.
+    pub fn unpack<R: Record>(&self, packed: &mut &[u8]) -> R {
+        let changes = unpack_number(packed);
+        self.unpack_changes(changes, &R::ABSENT, packed)
+    }
 }
 
 /// The longest text a field may have, in characters, where it is no code: never reached.
@@ -317,6 +387,28 @@ macro_rules! record {
 
             fn mark(&self, marks: &mut Marks) {
                 $(Field::mark(self.$field, marks);)*
+            }
+
+            fn renumber(&self, numbers: &Renumber<'_>) -> Self {
+                Self { $($field: Field::renumber(self.$field, numbers),)* }
+            }
+
+            fn layout() -> Vec<PackedField> {
+                let fields = [$((stringify!($field), stringify!($Kind))),*].into_iter().zip(Self::PLACES);
+                fields
+                    .map(|((name, kind), bit)| PackedField { name: name.into(), kind: kind.into(), bit })
+                    .collect()
+            }
+
+            fn unpack_field(&mut self, field: usize, before: &Self, packed: &mut &[u8]) {
+                let mut number = 0;
+                $(
+                    if number == field {
+                        self.$field = <$Kind as Field>::unpack(before.$field, packed);
+                    }
+                    number += 1;
+                )*
+                let _ = number;
             }
 
             fn event_time(&self) -> Time {
