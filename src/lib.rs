@@ -22,6 +22,7 @@
 //! - A revision of an alert is one more than the one before it.
 
 pub mod alert;
+pub mod checkpoint;
 pub mod cli;
 pub mod clock;
 pub mod commands;

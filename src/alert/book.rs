@@ -33,6 +33,8 @@ pub struct KnownAlert {
     pub evidence: u128,
     /// The alert itself, to withdraw it where nothing supports it any more.
     pub finding: Arc<Finding>,
+    /// Whether its rule only ran in shadow.
+    pub shadow: bool,
 }
 
 /// A hash of the evidence that can be compared from run to run.
@@ -42,6 +44,12 @@ pub fn evidence_digest(finding: &Finding) -> u128 {
     let digest: [u8; 32] = Sha256::digest(&text).into();
     let (half, _) = digest.split_at(16);
     u128::from_be_bytes(half.try_into().expect("half of 32 bytes"))
+}
+
+/// Whether some of a finding's evidence is from before the horizon: that record may be gone.
+fn rests_on_before(finding: &Finding, horizon: Time) -> bool {
+    // Evidence is in the order of time.
+    finding.evidence.first().is_some_and(|first| first.time < horizon)
 }
 
 /// Why an alert is withdrawn.
@@ -125,8 +133,19 @@ impl AlertBook {
         self.known = known.into_iter().map(|alert| (alert.alert_id, alert)).collect();
     }
 
-    /// Ends the warm-up: returns the revisions by which the state differs from what was known.
-    pub fn end_warm_up(&mut self, now: Time) -> Vec<Alert> {
+    /// Adds to what is known in a warm-up, where it is newer.
+    pub fn know(&mut self, alerts: impl IntoIterator<Item = KnownAlert>) {
+        for alert in alerts {
+            let known = self.known.entry(alert.alert_id).or_insert_with(|| alert.clone());
+            if known.revision < alert.revision {
+                *known = alert;
+            }
+        }
+    }
+
+    /// Ends the warm-up: returns the revisions by which the state differs from what was known. An alert that rests on
+    /// something from before the horizon stands as it is.
+    pub fn end_warm_up(&mut self, now: Time, horizon: Time) -> Vec<Alert> {
         self.warming_up = false;
         let mut known = std::mem::take(&mut self.known);
         let mut revisions = Vec::new();
@@ -160,9 +179,9 @@ impl AlertBook {
                 withdrawn_reason: (before.status == AlertStatus::Withdrawn).then_some(UNSUPPORTED),
                 finding: before.finding,
                 detected_at: now,
-                shadow: false,
+                shadow: before.shadow,
             };
-            if before.status == AlertStatus::Open {
+            if before.status == AlertStatus::Open && !rests_on_before(&alert.finding, horizon) {
                 alert.revision += 1;
                 alert.status = AlertStatus::Withdrawn;
                 alert.withdrawn_reason = Some(UNSUPPORTED);
@@ -172,6 +191,18 @@ impl AlertBook {
         }
         revisions.sort_by_key(|alert| alert.alert_id);
         revisions
+    }
+
+    /// The alerts that stand and can change: none that rests on something from before the horizon.
+    pub fn standing(&self, horizon: Time) -> impl Iterator<Item = AlertId> + '_ {
+        let stands =
+            move |alert: &&Alert| alert.status == AlertStatus::Open && !rests_on_before(&alert.finding, horizon);
+        self.alerts.values().filter(stands).map(|alert| alert.alert_id)
+    }
+
+    /// The last revision of an alert.
+    pub fn alert(&self, alert_id: AlertId) -> Option<&Alert> {
+        self.alerts.get(&alert_id)
     }
 
     /// The last revision of every alert, in no order.
@@ -259,6 +290,7 @@ mod tests {
             amount_at_issue: Some(amount),
             evidence: evidence_digest(&finding(amount)),
             finding: finding(amount),
+            shadow: false,
         };
         let run = |known: Option<KnownAlert>, amounts: &[Option<i64>]| -> Vec<(u32, AlertStatus)> {
             let mut book = AlertBook::default();
@@ -266,7 +298,7 @@ mod tests {
             for amount in amounts {
                 assert_eq!(revisions(&mut book, change(*amount)), []);
             }
-            book.end_warm_up(Time(2)).into_iter().map(|alert| (alert.revision, alert.status)).collect()
+            book.end_warm_up(Time(2), Time(i64::MIN)).into_iter().map(|alert| (alert.revision, alert.status)).collect()
         };
         assert_eq!(run(None, &[Some(5), Some(6)]), [(1, AlertStatus::Open)]);
         assert_eq!(run(None, &[Some(5), None]), []);

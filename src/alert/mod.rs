@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use std::sync::Arc;
 
 pub mod book;
+pub mod stored;
 
 /// One revision of an alert; serializes to the JSON of the contract.
 #[derive(Debug, Clone, PartialEq, Serialize)]

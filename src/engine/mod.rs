@@ -4,11 +4,12 @@
 //! all state; whoever calls [`Engine::process`] owns time and effects. Nothing here depends on how records are cut
 //! into batches, in which order they come, or over how many shards they are spread.
 
+pub mod persist;
 mod retention;
 mod steps;
 
+use crate::alert::Alert;
 use crate::alert::book::{AlertBook, KnownAlert};
-use crate::alert::{Alert, AlertStatus};
 use crate::detect::plan::Plan;
 use crate::live::checks::CheckShard;
 use crate::live::inventory::InventoryShard;
@@ -17,7 +18,9 @@ use crate::live::visits::VisitShard;
 use crate::record::decode::{Bad, TYPES};
 use crate::record::{Batch, Ids};
 use crate::rules::rule::{RuleSet, Status};
+use crate::timeline::held::FindingChange;
 use crate::timeline::shard::TimelineShard;
+use persist::Persist;
 use retention::Retention;
 use std::sync::Arc;
 
@@ -48,7 +51,7 @@ pub struct Outcome {
 }
 
 /// Counts since the start. `records_in = processed + redelivered + dead_lettered`, always.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Totals {
     /// Messages received.
     pub records_in: u64,
@@ -96,6 +99,7 @@ pub struct Engine {
     book: AlertBook,
     totals: Totals,
     time: Retention,
+    persist: Option<Persist>,
 }
 
 impl Engine {
@@ -123,6 +127,7 @@ impl Engine {
             book: AlertBook::default(),
             totals: Totals::default(),
             time: Retention::new(options),
+            persist: None,
             ids,
         }
     }
@@ -132,10 +137,12 @@ impl Engine {
         let decoded = self.decode(batch);
         let (changes, bad) = self.advance(batch.messages.len(), decoded);
         self.retain();
-        Outcome { alerts: self.revise(changes), bad }
+        let alerts = self.revise(changes);
+        self.record(&alerts);
+        Outcome { alerts, bad }
     }
 
-    fn revise(&mut self, changes: Vec<crate::timeline::held::FindingChange>) -> Vec<Alert> {
+    fn revise(&mut self, changes: Vec<FindingChange>) -> Vec<Alert> {
         if changes.is_empty() {
             return Vec::new();
         }
@@ -145,15 +152,13 @@ impl Engine {
 
     /// Puts other rules in place and evaluates them on all that is held: alerts follow at once.
     pub fn replace_rules(&mut self, rules: Arc<RuleSet>) -> Vec<Alert> {
-        let old: Vec<_> = self.book.alerts().filter(|alert| alert.status == AlertStatus::Open).collect();
-        let mut changes: Vec<crate::timeline::held::FindingChange> = old
-            .iter()
-            .map(|alert| crate::timeline::held::FindingChange { alert: alert.alert_id, finding: None })
-            .collect();
-        drop(old);
+        let standing = self.book.standing(self.time.start());
+        let mut changes: Vec<_> = standing.map(|alert| FindingChange { alert, finding: None }).collect();
         self.plan = Arc::new(Plan::new(rules));
         changes.extend(self.rebuild());
-        self.revise(changes)
+        let alerts = self.revise(changes);
+        self.record(&alerts);
+        alerts
     }
 
     /// Begins a warm-up: see [`AlertBook::begin_warm_up`].
@@ -161,9 +166,17 @@ impl Engine {
         self.book.begin_warm_up(known);
     }
 
+    /// Adds alerts to what is known in a warm-up: see [`AlertBook::know`].
+    pub fn know(&mut self, alerts: impl IntoIterator<Item = KnownAlert>) {
+        self.book.know(alerts);
+    }
+
     /// Ends the warm-up and returns what differs from what was known.
     pub fn end_warm_up(&mut self) -> Vec<Alert> {
-        self.book.end_warm_up(crate::clock::now())
+        let alerts = self.book.end_warm_up(crate::clock::now(), self.time.start());
+        self.record(&alerts);
+        self.log_book_again();
+        alerts
     }
 
     /// Counts since the start.

@@ -45,6 +45,28 @@ impl Retention {
         self.reached = self.reached.max(latest.unwrap_or(Time::ABSENT));
     }
 
+    /// Goes on from where another process was.
+    pub(super) fn restore(&mut self, reached: Option<Time>, horizon: Option<Day>) {
+        self.advance(reached);
+        self.horizon = horizon.unwrap_or(Day::ABSENT);
+        self.swept = self.horizon;
+    }
+
+    /// The latest time of a record.
+    pub(super) fn latest(&self) -> Option<Time> {
+        self.reached.get()
+    }
+
+    /// The first day that is retained; `None`: all are.
+    pub(super) fn horizon(&self) -> Option<Day> {
+        self.horizon.get()
+    }
+
+    /// What is before this time is gone.
+    pub(super) fn start(&self) -> Time {
+        self.window().from
+    }
+
     /// The latest time of a record; the earliest time there is before the first.
     pub(super) fn reached(&self) -> Time {
         self.reached.get().unwrap_or(Day::ABSENT.start())
@@ -73,9 +95,19 @@ impl Retention {
 impl Engine {
     /// Drops what has fallen behind the horizon.
     pub(super) fn retain(&mut self) {
-        let Some(horizon) = self.time.move_on() else {
-            return;
-        };
+        if let Some(horizon) = self.time.move_on() {
+            self.drop_before(horizon);
+        }
+    }
+
+    /// Drops what was behind the horizon when it was written down.
+    pub(super) fn forget_expired(&mut self) {
+        if let Some(horizon) = self.time.horizon() {
+            self.drop_before(horizon);
+        }
+    }
+
+    fn drop_before(&mut self, horizon: Day) {
         let ids = self.ids.clone();
         let mut any = false;
         for number in 0..ids.shards() {
@@ -110,6 +142,7 @@ impl Engine {
 
     /// Forgets the ids that nobody holds.
     fn sweep(&mut self) {
+        self.end_generation();
         let mut marks = Marks::default();
         marks.codes.mark(self.ids.one().0);
         marks.codes.mark(self.ids.zero().0);

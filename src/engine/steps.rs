@@ -34,7 +34,7 @@ fn deliver<M: Send>(sent: Vec<Mail<M>>, shards: usize) -> Mail<M> {
 impl Engine {
     /// Runs `step` for every shard, each with what it owns and what it is given; in parallel where there are
     /// several.
-    fn each<T: Send, I: Send, O: Send>(
+    pub(super) fn each<T: Send, I: Send, O: Send>(
         pool: &rayon::ThreadPool,
         owned: &mut [T],
         given: Vec<I>,
@@ -70,17 +70,27 @@ impl Engine {
     pub fn advance(&mut self, lines: usize, decoded: Vec<Decoded>) -> (Vec<FindingChange>, Vec<Bad>) {
         let receipts = Receipts::new(lines);
         self.time.advance(decoded.iter().filter_map(|part| part.latest).max());
-        let (changes, rechecks, checks) = self.settle(&decoded, &receipts);
-        let funds = self.funds(&changes);
-        let mail = self.receive_visits(&decoded, rechecks, checks, funds, &receipts);
-        Self::each(&self.pool, &mut self.inventory, (0..self.ids.shards()).collect(), |_, shard, number| {
-            for part in &decoded {
-                shard.receive(&part.inventory[number], &self.ids, &receipts);
-            }
-        });
+        let (changes, mail) = self.receive(&decoded, &receipts);
         let findings = self.evaluate(&changes, mail);
         self.count(lines, &decoded, &receipts);
         (findings, decoded.into_iter().flat_map(|part| part.bad).collect())
+    }
+
+    /// Takes decoded records into the live records.
+    pub(super) fn receive(
+        &mut self,
+        decoded: &[Decoded],
+        receipts: &Receipts,
+    ) -> (Vec<SettlementChange>, Vec<VisitMail>) {
+        let (changes, rechecks, checks) = self.settle(decoded, receipts);
+        let funds = self.funds(&changes);
+        let mail = self.receive_visits(decoded, rechecks, checks, funds, receipts);
+        Self::each(&self.pool, &mut self.inventory, (0..self.ids.shards()).collect(), |_, shard, number| {
+            for part in decoded {
+                shard.receive(&part.inventory[number], &self.ids, receipts);
+            }
+        });
+        (changes, mail)
     }
 
     /// Settlements and checks: what is live of them now.
@@ -175,6 +185,16 @@ impl Engine {
 
     /// Tells the timelines what changed and evaluates the rules.
     fn evaluate(&mut self, changes: &[SettlementChange], mail: Vec<VisitMail>) -> Vec<FindingChange> {
+        self.tell(changes, mail, |number, shard, news, world| shard.evaluate(number, &news, world))
+    }
+
+    /// Tells the timelines what changed.
+    fn tell(
+        &mut self,
+        changes: &[SettlementChange],
+        mail: Vec<VisitMail>,
+        step: impl Fn(usize, &mut TimelineShard, News<'_>, &World<'_>) -> Vec<FindingChange> + Sync,
+    ) -> Vec<FindingChange> {
         let ids = &*self.ids;
         let shards = ids.shards();
         let mut stays: Vec<StayChange> = Vec::new();
@@ -234,9 +254,8 @@ impl Engine {
             visits: Visits { shards: &self.visits, ids },
             ids,
         };
-        let found = Self::each(&self.pool, &mut self.timelines, news, |number, shard, news| {
-            shard.evaluate(number, &news, &world)
-        });
+        let found =
+            Self::each(&self.pool, &mut self.timelines, news, |number, shard, news| step(number, shard, news, &world));
         found.into_iter().flatten().collect()
     }
 
@@ -256,20 +275,44 @@ impl Engine {
         }
     }
 
-    /// Builds all timelines again from the live records, under the rules in place.
+    /// Builds all timelines again from the live records, under the rules in place, a part of the records at a time.
     pub(super) fn rebuild(&mut self) -> Vec<FindingChange> {
+        /// Places of a shard that are looked at at once.
+        const PART: usize = 4_096;
         let (ids, plan) = (self.ids.clone(), self.plan.clone());
-        let numbers = || (0..ids.shards()).collect::<Vec<usize>>();
-        let changes =
-            Self::each(&self.pool, &mut self.settlements, numbers(), |_, shard, _| shard.refilter(&plan, &ids));
-        let changes: Vec<SettlementChange> = changes.into_iter().flatten().collect();
-        let visits =
-            Self::each(&self.pool, &mut self.visits, numbers(), |_, shard, number| shard.reopen(&plan, &ids, number));
-        self.timelines = numbers().iter().map(|_| TimelineShard::default()).collect();
-        let rechecks =
-            visits.iter().map(|visits| visits.iter().map(|visit| (*visit, SettlementId::ABSENT)).collect()).collect();
-        let (checks, funds) = (crate::live::mail(&ids), crate::live::mail(&ids));
-        let mail = self.receive_visits(&[], rechecks, checks, funds, &Receipts::new(0));
-        self.evaluate(&changes, mail)
+        let shards = ids.shards();
+        let parts = |places: usize| (0..places).step_by(PART).map(|start| start..start + PART);
+        self.timelines = (0..shards).map(|_| TimelineShard::default()).collect();
+        let places = self.settlements.iter().map(|shard| shard.places()).max().unwrap_or(0);
+        for part in parts(places) {
+            let given = vec![part; shards];
+            let changes = Self::each(&self.pool, &mut self.settlements, given, |_, shard, part| {
+                shard.refilter(part, &plan, &ids)
+            });
+            let changes: Vec<SettlementChange> = changes.into_iter().flatten().collect();
+            // Keys are evaluated once everything they read is there.
+            self.tell(&changes, Vec::new(), |number, shard, news, world| {
+                shard.gather(number, &News { visits: &[], ..news }, world)
+            });
+        }
+        let mut findings = Vec::new();
+        let places = self.visits.iter().map(|shard| shard.places()).max().unwrap_or(0);
+        for part in parts(places) {
+            let given = vec![part; shards];
+            let visits = Self::each(&self.pool, &mut self.visits, given, |number, shard, part| {
+                shard.reopen(part, &plan, &ids, number)
+            });
+            let all = |visits: Vec<VisitId>| visits.into_iter().map(|visit| (visit, SettlementId::ABSENT)).collect();
+            let rechecks = visits.into_iter().map(all).collect();
+            let (checks, funds) = (crate::live::mail(&ids), crate::live::mail(&ids));
+            let mail = self.receive_visits(&[], rechecks, checks, funds, &Receipts::new(0));
+            findings.extend(self.tell(&[], mail, |number, shard, news, world| shard.gather(number, &news, world)));
+        }
+        findings.extend(self.tell(&[], Vec::new(), |_, shard, _, world| {
+            let mut findings = Vec::new();
+            shard.evaluate_gathered(world, &mut findings);
+            findings
+        }));
+        findings
     }
 }

@@ -116,13 +116,7 @@ pub fn open(block: &[u8], visit: VisitId, rows: &mut Vec<DetailRow>, ids: &Ids) 
 }
 
 /// Unpacks a block of a layout, with what stands behind its numbers of items.
-pub fn unpack(
-    block: &[u8],
-    visit: VisitId,
-    layout: &Layout,
-    item: impl Fn(u32) -> Item,
-    rows: &mut Vec<DetailRow>,
-) {
+pub fn unpack(block: &[u8], visit: VisitId, layout: &Layout, item: impl Fn(u32) -> Item, rows: &mut Vec<DetailRow>) {
     rows.clear();
     let mut packed = block;
     let mut before = Packing::first(visit);

@@ -19,6 +19,7 @@ use crate::record::{Ids, Record, Settlement, SettlementId, VisitId};
 use crate::rules::filter::Verdicts;
 use crate::rules::rule::{Map, RuleSet};
 use smallvec::SmallVec;
+use std::ops::Range;
 
 /// What is known of a settlement's standing, as bits.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -307,23 +308,22 @@ impl SettlementShard {
         }
     }
 
-    /// Evaluates the settlement filters of new rules on everything, and tells all that is live as if it were new.
-    pub fn refilter(&mut self, rules: &RuleSet, ids: &Ids) -> Vec<SettlementChange> {
-        const ROWS: usize = 8_192;
-        let indices: Vec<usize> = self.states.indices().collect();
-        let mut changes = Vec::new();
-        for indices in indices.chunks(ROWS) {
-            let known: Vec<(usize, LiveSettlement)> =
-                indices.iter().filter_map(|index| Some((*index, self.states.get(*index)?.read(&self.heap)?))).collect();
-            let rows: Vec<&Settlement> = known.iter().map(|(_, settlement)| &settlement.row).collect();
-            let verdicts = rules.settlement_filters.evaluate(&rows, ids, &rules.classes);
-            for ((index, settlement), passes) in known.iter().zip(verdicts) {
-                let after = LiveSettlement { passes, ..*settlement };
-                let state = self.states.entry(*index);
+    /// Evaluates the settlement filters of new rules on the settlements at some places, and tells all that is live
+    /// there as if it were new.
+    pub fn refilter(&mut self, places: Range<usize>, rules: &RuleSet, ids: &Ids) -> Vec<SettlementChange> {
+        let known: Vec<(usize, LiveSettlement)> =
+            places.filter_map(|place| Some((place, self.states.get(place)?.read(&self.heap)?))).collect();
+        let rows: Vec<&Settlement> = known.iter().map(|(_, settlement)| &settlement.row).collect();
+        let verdicts = rules.settlement_filters.evaluate(&rows, ids, &rules.classes);
+        let mut changes = Vec::with_capacity(known.len());
+        for ((place, settlement), passes) in known.iter().zip(verdicts) {
+            let after = LiveSettlement { passes, ..*settlement };
+            let state = self.states.entry(*place);
+            if passes != settlement.passes {
                 state.write(&after, &mut self.heap);
-                if state.standing.is_live() {
-                    changes.push(SettlementChange { id: after.row.setl_id, before: None, after: Some(after) });
-                }
+            }
+            if state.standing.is_live() {
+                changes.push(SettlementChange { id: after.row.setl_id, before: None, after: Some(after) });
             }
         }
         changes

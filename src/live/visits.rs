@@ -21,6 +21,7 @@ use crate::record::{
 };
 use crate::rules::rule::Map;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 #[derive(Default)]
 struct State {
@@ -544,27 +545,31 @@ impl VisitShard {
         &self.opened
     }
 
-    /// Opens all visits as if everything in them were new, with the verdicts of new rules.
-    pub fn reopen(&mut self, plan: &Plan, ids: &Ids, shard: usize) -> Vec<VisitId> {
-        let indices: Vec<usize> = self.states.indices().collect();
+    /// Opens the visits at some places as if everything in them were new, with the verdicts of new rules.
+    pub fn reopen(&mut self, places: Range<usize>, plan: &Plan, ids: &Ids, shard: usize) -> Vec<VisitId> {
         let mut visits = Vec::new();
         let mut rows = Vec::new();
-        for index in indices {
+        for index in places.start..places.end.min(self.states.end()) {
+            if !self.states.get(index).is_some_and(|state| state.due) {
+                continue;
+            }
             let state = self.states.entry(index);
             if let Some(extra) = state.extra.as_mut() {
                 extra.stay = None;
                 extra.death = None;
-            } else if !state.block.is_some() && state.settlement.get().is_none() {
-                continue;
             }
             let visit = VisitId(ids.visits.id_at(shard, index));
             details::open(self.heap.get(state.block), visit, &mut rows, ids);
             let records: Rows<FeeDetail> = rows.iter().map(|row| (0, row.row)).collect();
+            let mut same = true;
             for (row, passes) in rows.iter_mut().zip(plan.detail_verdicts(&records, ids)) {
+                same &= row.passes == passes;
                 row.passes = passes;
             }
-            let block = details::close(&rows, &[], 0, ids);
-            state.block = self.heap.replace(state.block, &block);
+            if !same {
+                let block = details::close(&rows, &[], 0, ids);
+                state.block = self.heap.replace(state.block, &block);
+            }
             visits.push(visit);
         }
         visits

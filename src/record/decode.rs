@@ -153,7 +153,8 @@ pub const TYPES: [&str; 9] = [
 ];
 
 impl Decoded {
-    fn new(shards: usize) -> Self {
+    /// Nothing, for so many shards.
+    pub fn new(shards: usize) -> Self {
         fn rows<R>(shards: usize) -> Vec<Rows<R>> {
             (0..shards).map(|_| Vec::new()).collect()
         }

@@ -41,7 +41,8 @@ impl Item {
 
     /// Its codes.
     pub fn codes(&self) -> [Code; 6] {
-        let Self { chrgitm_lv, list_type, med_chrgitm_type, med_list_codg, medins_list_codg, medins_list_name, .. } = *self;
+        let Self { chrgitm_lv, list_type, med_chrgitm_type, med_list_codg, medins_list_codg, medins_list_name, .. } =
+            *self;
         [chrgitm_lv, list_type, med_chrgitm_type, med_list_codg, medins_list_codg, medins_list_name]
     }
 

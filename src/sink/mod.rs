@@ -27,7 +27,6 @@ pub mod live;
 mod queue;
 pub mod sqlite;
 pub mod store;
-mod stored;
 pub mod terminal;
 pub mod webhook;
 

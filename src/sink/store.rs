@@ -1,10 +1,11 @@
 //! The alert store, reading side: lists, single alerts with their history, counts, and what is known at a
 //! restart.
 
+use super::SinkError;
 use super::sqlite::{self, SqliteSink};
-use super::{SinkError, stored};
 use crate::alert::AlertStatus;
 use crate::alert::book::KnownAlert;
+use crate::alert::stored;
 use crate::record::Time;
 use crate::rules::rule::Severity;
 use parking_lot::Mutex;
@@ -231,13 +232,14 @@ impl Store {
     /// The store cannot be read.
     pub fn known(&self, mut show: impl FnMut(Known)) -> Result<(), SinkError> {
         const SQL: &str = "
-            SELECT body, current <= delivered FROM alerts JOIN revisions ON revisions.id = current, progress
+            SELECT body, current <= delivered, shadow FROM alerts JOIN revisions ON revisions.id = current, progress
             ORDER BY number";
         self.read(|connection| {
             let mut statement = connection.prepare(SQL)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let alert = stored::known_alert(row.get_ref(0)?.as_str()?).map_err(|error| unreadable(0, error))?;
+                let mut alert = stored::known_alert(row.get_ref(0)?.as_str()?).map_err(|error| unreadable(0, error))?;
+                alert.shadow = row.get(2)?;
                 show(Known { alert, delivered: row.get(1)? });
             }
             Ok(())

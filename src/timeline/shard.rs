@@ -19,6 +19,8 @@ pub struct TimelineShard {
     pub(super) institutions: Map<InstitutionId, Institution>,
     /// What was found before.
     pub held: HeldAlerts,
+    /// Keys that changed and are not evaluated yet.
+    gathered: Keys,
 }
 
 /// What a batch changed for the timelines of a shard.
@@ -59,13 +61,27 @@ pub(super) struct Keys {
 impl TimelineShard {
     /// Brings the timelines up to date and evaluates the keys that changed.
     pub fn evaluate(&mut self, shard: usize, news: &News<'_>, world: &World<'_>) -> Vec<FindingChange> {
-        let mut keys = Keys::default();
+        let mut changes = self.gather(shard, news, world);
+        self.evaluate_gathered(world, &mut changes);
+        changes
+    }
+
+    /// Brings the timelines up to date and evaluates the visits that changed, whose facts are all their own. The other
+    /// keys are left for [`TimelineShard::evaluate_gathered`].
+    pub fn gather(&mut self, shard: usize, news: &News<'_>, world: &World<'_>) -> Vec<FindingChange> {
+        let mut keys = std::mem::take(&mut self.gathered);
         self.apply_settlements(shard, news, world, &mut keys);
         self.apply_visits(shard, news, world, &mut keys);
+        self.gathered = keys;
         let mut changes = Vec::new();
         self.evaluate_visits(news.visits, world, &mut changes);
-        self.evaluate_keys(keys, world, &mut changes);
         changes
+    }
+
+    /// Evaluates the keys that changed.
+    pub fn evaluate_gathered(&mut self, world: &World<'_>, changes: &mut Vec<FindingChange>) {
+        let keys = std::mem::take(&mut self.gathered);
+        self.evaluate_keys(keys, world, changes);
     }
 
     /// Drops what is from before the horizon or points to things that are gone. Alerts that rest on it stand.

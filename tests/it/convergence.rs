@@ -1,12 +1,19 @@
 //! Alerts depend on the set of records alone: over random worlds, in any order, with any duplication, cut into
-//! any batches, over any number of shards, the engine gives the alerts of the slow reference.
+//! any batches, over any number of shards, stopped anywhere and taken back from a checkpoint over another number of
+//! shards, the engine gives the alerts of the slow reference.
 
 use crate::reference::{Outcome, RefAlert, RefEvidence, Tables, judge};
 use crate::rule_sets;
 use crate::worlds::{Dice, World, duplicated, shuffled, world};
-use fundwatch::alert::{Alert, AlertStatus, Role, yuan};
+use fundwatch::alert::stored::known_alert;
+use fundwatch::alert::{Alert, AlertId, AlertStatus, Role, yuan};
+use fundwatch::checkpoint::restore::restore;
+use fundwatch::checkpoint::store::Checkpoints;
+use fundwatch::checkpoint::writer::{Job, Scribe};
 use fundwatch::engine::{Engine, Options};
 use fundwatch::record::{Batch, Ids};
+use object_store::memory::InMemory;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many worlds are tried; `FUNDWATCH_WORLDS` asks for more.
@@ -50,36 +57,117 @@ struct Judged {
     dead: u64,
 }
 
+/// An engine that is stopped now and then, by dice, and goes on from a checkpoint, over another number of shards.
+struct Run<'a> {
+    lines: &'a [Vec<u8>],
+    dice: &'a mut Dice,
+    /// The rules in force.
+    tables: Tables,
+    engine: Engine,
+    checkpoints: Checkpoints,
+    scribe: Scribe,
+    /// The last revision of each alert that was told, as a sink remembers it.
+    told: BTreeMap<AlertId, Alert>,
+    at: usize,
+}
+
+const NAME: &str = "world";
+
+impl<'a> Run<'a> {
+    fn new(lines: &'a [Vec<u8>], tables: Tables, shards: usize, dice: &'a mut Dice) -> Self {
+        let checkpoints = Checkpoints::of(Arc::new(InMemory::new())).expect("memory");
+        let mut engine = Self::engine(&tables, shards, 1 + dice.below(2));
+        if dice.chance(60) {
+            engine.keep_log(1);
+        }
+        let scribe = Scribe::new(checkpoints.clone(), None, 2);
+        Self { lines, dice, tables, engine, checkpoints, scribe, told: BTreeMap::new(), at: 0 }
+    }
+
+    fn engine(tables: &Tables, shards: usize, threads: usize) -> Engine {
+        let ids = Arc::new(Ids::new(shards));
+        let rules = Arc::new(rule_sets::of_tables(tables, &ids));
+        Engine::new(rules, ids, &Options { threads, ..Options::default() })
+    }
+
+    fn tell(&mut self, alerts: Vec<Alert>) {
+        for alert in alerts {
+            let before = self.told.get(&alert.alert_id).map_or(0, |before| before.revision);
+            assert_eq!(alert.revision, before + 1, "revisions rise by one");
+            self.told.insert(alert.alert_id, alert);
+        }
+    }
+
+    fn step(&mut self, most: usize) {
+        let end = (self.at + 1 + self.dice.below(most)).min(self.lines.len());
+        let outcome = self.engine.process(&Batch::of_lines(NAME, &self.lines[self.at..end].join(&b'\n')));
+        self.at = end;
+        self.tell(outcome.alerts);
+        if self.dice.chance(30)
+            && let Some(cut) = self.engine.cut()
+        {
+            let positions = BTreeMap::from([(NAME.to_owned(), self.at as u64)]);
+            let job = Job { cut, positions, sinks: BTreeMap::new(), tag: 0 };
+            self.scribe.write(&job).expect("memory takes everything");
+        }
+        if self.dice.chance(15) {
+            self.restart(most);
+        }
+    }
+
+    /// The process dies and comes back.
+    fn restart(&mut self, most: usize) {
+        let (shards, threads) = (1 << self.dice.below(4), 1 + self.dice.below(2));
+        let tables = self.tables.clone();
+        let restored =
+            restore(&self.checkpoints, || Self::engine(&tables, shards, threads)).expect("whole checkpoints");
+        let Some(mut restored) = restored else {
+            return;
+        };
+        let told = self.told.values().map(|alert| {
+            known_alert(&serde_json::to_string(alert).expect("an alert is JSON")).expect("an alert can be read back")
+        });
+        restored.engine.know(told);
+        self.engine = restored.engine;
+        self.engine.keep_log(restored.manifest.next_generation);
+        let reached = std::mem::replace(&mut self.at, restored.manifest.positions[NAME] as usize);
+        self.scribe = Scribe::new(self.checkpoints.clone(), Some(restored.manifest), 2);
+        while self.at < reached {
+            let end = (self.at + 1 + self.dice.below(most)).min(reached);
+            let outcome = self.engine.process(&Batch::of_lines(NAME, &self.lines[self.at..end].join(&b'\n')));
+            assert!(outcome.alerts.is_empty(), "a warm-up tells nothing");
+            self.at = end;
+        }
+        let alerts = self.engine.end_warm_up();
+        assert!(alerts.is_empty(), "what was told stands: {alerts:?}");
+    }
+
+    fn replace_rules(&mut self, tables: Tables) {
+        let rules = Arc::new(rule_sets::of_tables(&tables, self.engine.ids()));
+        self.tables = tables;
+        let alerts = self.engine.replace_rules(rules);
+        self.tell(alerts);
+    }
+}
+
 fn run(lines: &[Vec<u8>], world: &World, shards: usize, dice: &mut Dice) -> Judged {
-    let ids = Arc::new(Ids::new(shards));
-    let rules = Arc::new(rule_sets::of_tables(&world.tables, &ids));
     // Now and then the rules are others at first, and are replaced in the middle of the stream.
     let replaced_at = if dice.chance(30) { dice.below(lines.len() + 1) } else { 0 };
-    let first = if replaced_at > 0 { Arc::new(rule_sets::of_tables(&Tables::default(), &ids)) } else { rules.clone() };
-    let mut engine = Engine::new(first, ids, &Options { threads: 1 + dice.below(2), ..Options::default() });
+    let first = if replaced_at > 0 { Tables::default() } else { world.tables.clone() };
     let most = 1 + dice.below(lines.len().max(1));
-    let mut rest = lines;
-    let mut last_revision = std::collections::BTreeMap::new();
+    let mut run = Run::new(lines, first, shards, dice);
     let mut replaced = replaced_at == 0;
-    while !rest.is_empty() {
-        if !replaced && lines.len() - rest.len() >= replaced_at {
+    while run.at < lines.len() {
+        if !replaced && run.at >= replaced_at {
             replaced = true;
-            for alert in engine.replace_rules(rules.clone()) {
-                let before = last_revision.insert(alert.alert_id, alert.revision).unwrap_or(0);
-                assert_eq!(alert.revision, before + 1, "revisions rise by one");
-            }
+            run.replace_rules(world.tables.clone());
         }
-        let (now, later) = rest.split_at(rest.len().min(1 + dice.below(most)));
-        rest = later;
-        let outcome = engine.process(&Batch::of_lines("world", &now.join(&b'\n')));
-        for alert in outcome.alerts {
-            let before = last_revision.insert(alert.alert_id, alert.revision).unwrap_or(0);
-            assert_eq!(alert.revision, before + 1, "revisions rise by one");
-        }
+        run.step(most);
     }
     if !replaced {
-        engine.replace_rules(rules);
+        run.replace_rules(world.tables.clone());
     }
+    let engine = run.engine;
     let totals = engine.totals();
     assert_eq!(totals.records_in, totals.processed + totals.redelivered + totals.dead_lettered);
     let open = engine.alerts().into_iter().filter(|alert| alert.status == AlertStatus::Open);

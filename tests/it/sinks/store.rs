@@ -129,6 +129,7 @@ fn what_is_known_is_read_back_as_it_was_written() {
             amount_at_issue: alert.finding.amount_at_issue,
             evidence: evidence_digest(&alert.finding),
             finding: alert.finding,
+            shadow: false,
         },
         delivered: true,
     };

@@ -77,7 +77,10 @@ struct StoredEvidence<'a> {
 }
 
 /// Reads the JSON of an alert's last revision.
-pub(super) fn known_alert(body: &str) -> Result<KnownAlert, Unreadable> {
+///
+/// # Errors
+/// It is not as it was written.
+pub fn known_alert(body: &str) -> Result<KnownAlert, Unreadable> {
     let stored: StoredAlert<'_> = serde_json::from_str(body)?;
     let wrong = |what, value: &str| Unreadable::Value { what, value: value.to_owned() };
     let status = [AlertStatus::Open, AlertStatus::Withdrawn].into_iter().find(|status| status.word() == stored.status);
@@ -128,6 +131,7 @@ pub(super) fn known_alert(body: &str) -> Result<KnownAlert, Unreadable> {
         amount_at_issue: finding.amount_at_issue,
         evidence: evidence_digest(&finding),
         finding: Arc::new(finding),
+        shadow: false,
     })
 }
 
