@@ -148,3 +148,19 @@ impl Plan {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::RulesDir;
+
+    #[test]
+    fn items_that_rules_read_are_marked() {
+        let ids = Ids::new(1);
+        let set = RuleSet::load(&RulesDir::BuiltIn, None, &ids).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let plan = Plan::new(Arc::new(set));
+        let marked = |mark: Verdicts| plan.marks.values().filter(|marks| **marks & mark != 0).count();
+        // Of the tables in `rules/knowledge`: limits and pairs of the scope `day`, pairs of the scope `visit`.
+        assert_eq!((marked(DAY_ITEM), marked(VISIT_ITEM)), (19, 4));
+    }
+}

@@ -1,7 +1,6 @@
 //! A rule as the engine runs it: what a rule file says, checked and compiled.
 
 use super::filter::{FilterSet, Verdicts};
-use crate::record::value::DAY_SECONDS;
 use crate::record::{Code, Day, PersonId};
 use hashbrown::{HashMap, HashSet};
 use serde::Serialize;
@@ -475,8 +474,6 @@ pub struct RuleSet {
     pub detail_filters: FilterSet,
     /// Filters over stays.
     pub stay_filters: FilterSet,
-    /// Items that some rule reads over a person's day; other details never make such a day worth a look.
-    pub day_items: Set<Code>,
     /// Classes of `med_type`.
     pub classes: Classes,
     /// Dates of death in the registry.
@@ -493,9 +490,4 @@ impl RuleSet {
 /// Whether a row passes an optional filter: no filter lets everything pass.
 pub fn passes(verdicts: Verdicts, filter: Option<u8>) -> bool {
     filter.is_none_or(|number| verdicts >> number & 1 != 0)
-}
-
-/// Whole days of a span in seconds, for figures.
-pub const fn hours(seconds: i64) -> i64 {
-    seconds * 24 / DAY_SECONDS
 }
