@@ -7,7 +7,8 @@ use crate::live::details::LiveDetail;
 use crate::live::settlements::LiveSettlement;
 use crate::live::stays::Stay;
 use crate::record::{Code, Discharge, FeeDetail, InstitutionId, PersonId, Time, VisitId};
-use crate::rules::rule::{Amount, Bilingual, Bound, Comparison, Rule, Severity, SeverityBands, SubjectKind};
+use crate::rules::rule::{Amount, Bilingual, Rule, Severity, SubjectKind};
+use crate::rules::severity::{Band, Bound, Comparison, SeverityBands};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -301,7 +302,7 @@ fn rounded_share(whole: i64, part: i64, of: i64) -> i64 {
 }
 
 fn severity(bands: &SeverityBands, figures: &[Reason]) -> Severity {
-    let holds = |band: &&crate::rules::rule::Band| {
+    let holds = |band: &&Band| {
         let Some(reason) = figures.iter().find(|reason| reason.name == band.figure) else {
             return false;
         };

@@ -1,6 +1,7 @@
 //! A rule as the engine runs it: what a rule file says, checked and compiled.
 
 use super::filter::{FilterSet, Verdicts};
+use super::severity::SeverityBands;
 use crate::record::{Code, Day, PersonId};
 use hashbrown::{HashMap, HashSet};
 use serde::Serialize;
@@ -117,47 +118,6 @@ pub struct Rule {
     pub message: Bilingual,
     /// Keys of the law, domain.md 2.2.
     pub legal_basis: Vec<String>,
-}
-
-/// Severity by figures: the first band that holds, or else the default.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SeverityBands {
-    /// Where no band holds.
-    pub otherwise: Severity,
-    /// In order.
-    pub bands: Vec<Band>,
-}
-
-/// A band of severity: holds when the figure compares so with the bound.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Band {
-    /// The name of a figure of the kind of detection ([`Detection::figures`]).
-    pub figure: String,
-    /// How.
-    pub comparison: Comparison,
-    /// With what.
-    pub bound: Bound,
-    /// The severity then.
-    pub severity: Severity,
-}
-
-/// How a figure is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Comparison {
-    AtMost,
-    AtLeast,
-    Above,
-    Below,
-}
-
-/// What a figure is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
-    /// A number in units of 10^-4.
-    Number(i64),
-    /// So many times the figure's own limit.
-    TimesLimit(i64),
 }
 
 /// What money is at stake.

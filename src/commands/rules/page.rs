@@ -1,7 +1,8 @@
 //! A rule as a page that a hearing can read.
 
-use crate::rules::rule::{Amount, Bilingual, Conclusion, Severity, SeverityBands, Status};
-use crate::rules::{Library, RuleFile, severity};
+use crate::rules::rule::{Amount, Bilingual, Conclusion, Severity, Status};
+use crate::rules::severity::{self, SeverityBands};
+use crate::rules::{Library, RuleFile};
 use std::fmt::Write;
 
 /// A conclusion in Chinese and English.
