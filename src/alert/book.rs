@@ -31,6 +31,8 @@ pub struct KnownAlert {
     pub amount_at_issue: Option<i64>,
     /// [`evidence_digest`] then.
     pub evidence: u128,
+    /// Whether its rule ran in shadow: what was never sent is not withdrawn from anybody either.
+    pub shadow: bool,
     /// The alert itself, to withdraw it where nothing supports it any more.
     pub finding: Arc<Finding>,
 }
@@ -160,7 +162,7 @@ impl AlertBook {
                 withdrawn_reason: (before.status == AlertStatus::Withdrawn).then_some(UNSUPPORTED),
                 finding: before.finding,
                 detected_at: now,
-                shadow: false,
+                shadow: before.shadow,
             };
             if before.status == AlertStatus::Open {
                 alert.revision += 1;
@@ -258,6 +260,7 @@ mod tests {
             severity: Severity::Low,
             amount_at_issue: Some(amount),
             evidence: evidence_digest(&finding(amount)),
+            shadow: false,
             finding: finding(amount),
         };
         let run = |known: Option<KnownAlert>, amounts: &[Option<i64>]| -> Vec<(u32, AlertStatus)> {
@@ -275,5 +278,24 @@ mod tests {
         assert_eq!(run(Some(known(3, AlertStatus::Open, 5)), &[]), [(4, AlertStatus::Withdrawn)]);
         assert_eq!(run(Some(known(3, AlertStatus::Withdrawn, 5)), &[Some(5)]), [(4, AlertStatus::Open)]);
         assert_eq!(run(Some(known(3, AlertStatus::Withdrawn, 5)), &[Some(4), None]), []);
+    }
+
+    #[test]
+    fn what_a_rule_in_shadow_had_found_is_withdrawn_in_shadow() {
+        for shadow in [true, false] {
+            let mut book = AlertBook::default();
+            book.begin_warm_up([KnownAlert {
+                alert_id: AlertId(7),
+                revision: 1,
+                status: AlertStatus::Open,
+                severity: Severity::Low,
+                amount_at_issue: Some(5),
+                evidence: evidence_digest(&finding(5)),
+                shadow,
+                finding: finding(5),
+            }]);
+            let told = book.end_warm_up(Time(2)).into_iter().map(|alert| (alert.status, alert.shadow));
+            assert_eq!(told.collect::<Vec<_>>(), [(AlertStatus::Withdrawn, shadow)]);
+        }
     }
 }

@@ -231,14 +231,14 @@ impl Store {
     /// The store cannot be read.
     pub fn known(&self, mut show: impl FnMut(Known)) -> Result<(), SinkError> {
         const SQL: &str = "
-            SELECT body, current <= delivered FROM alerts JOIN revisions ON revisions.id = current, progress
+            SELECT body, shadow, current <= delivered FROM alerts JOIN revisions ON revisions.id = current, progress
             ORDER BY number";
         self.read(|connection| {
             let mut statement = connection.prepare(SQL)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let alert = stored::known_alert(row.get_ref(0)?.as_str()?).map_err(|error| unreadable(0, error))?;
-                show(Known { alert, delivered: row.get(1)? });
+                let alert = stored::known_alert(row.get_ref(0)?.as_str()?, row.get(1)?);
+                show(Known { alert: alert.map_err(|error| unreadable(0, error))?, delivered: row.get(2)? });
             }
             Ok(())
         })

@@ -76,8 +76,8 @@ struct StoredEvidence<'a> {
     amount: Option<&'a str>,
 }
 
-/// Reads the JSON of an alert's last revision.
-pub(super) fn known_alert(body: &str) -> Result<KnownAlert, Unreadable> {
+/// Reads the JSON of an alert's last revision; whether it is in shadow stands beside it.
+pub(super) fn known_alert(body: &str, shadow: bool) -> Result<KnownAlert, Unreadable> {
     let stored: StoredAlert<'_> = serde_json::from_str(body)?;
     let wrong = |what, value: &str| Unreadable::Value { what, value: value.to_owned() };
     let status = [AlertStatus::Open, AlertStatus::Withdrawn].into_iter().find(|status| status.word() == stored.status);
@@ -127,6 +127,7 @@ pub(super) fn known_alert(body: &str) -> Result<KnownAlert, Unreadable> {
         severity: finding.severity,
         amount_at_issue: finding.amount_at_issue,
         evidence: evidence_digest(&finding),
+        shadow,
         finding: Arc::new(finding),
     })
 }

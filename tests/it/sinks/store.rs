@@ -118,7 +118,9 @@ fn known(store: &Store) -> Vec<Known> {
 fn what_is_known_is_read_back_as_it_was_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("new/alerts.db");
-    put(&Store::open(Some(&path)).expect("a store"), &[alert(1, 1), alert(7, 1), alert(1, 2), withdrawn(7, 2)]);
+    let shadow = Alert { shadow: true, ..alert(9, 1) };
+    let alerts = [alert(1, 1), alert(7, 1), alert(1, 2), withdrawn(7, 2), shadow.clone()];
+    put(&Store::open(Some(&path)).expect("a store"), &alerts);
     let found = known(&Store::open(Some(&path)).expect("the same store"));
     let expected = |alert: Alert| Known {
         alert: KnownAlert {
@@ -128,11 +130,12 @@ fn what_is_known_is_read_back_as_it_was_written() {
             severity: alert.finding.severity,
             amount_at_issue: alert.finding.amount_at_issue,
             evidence: evidence_digest(&alert.finding),
+            shadow: alert.shadow,
             finding: alert.finding,
         },
         delivered: true,
     };
-    assert_eq!(found, [expected(alert(1, 2)), expected(withdrawn(7, 2))]);
+    assert_eq!(found, [expected(alert(1, 2)), expected(withdrawn(7, 2)), expected(shadow)]);
 }
 
 /// A sink that never gets anything delivered.
