@@ -40,7 +40,7 @@ pub struct Plan {
     marks: Map<Code, Verdicts>,
     /// Rules over the settlements of a visit.
     pub visit_settlements: Vec<RuleNumber>,
-    /// Rules over the details of a visit.
+    /// Rules over the details of a visit and the records of its stay.
     pub visit_details: Vec<RuleNumber>,
     /// Rules over one settlement and what is known of its person.
     pub settlement: Vec<RuleNumber>,
@@ -106,7 +106,9 @@ impl Plan {
                     }
                     &mut plan.day_details
                 }
-                Detection::QuantityLimit(_) | Detection::MissingActivity(_) => &mut plan.visit_details,
+                Detection::QuantityLimit(_) | Detection::MissingActivity(_) | Detection::Contradiction(_) => {
+                    &mut plan.visit_details
+                }
                 Detection::AfterDeath(_) | Detection::DuringStay(_) | Detection::Threshold(_) => &mut plan.settlement,
                 Detection::NextStay(_) | Detection::Overlap(Overlap { key: OverlapKey::Person, .. }) => {
                     &mut plan.person_stays

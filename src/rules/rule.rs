@@ -134,6 +134,9 @@ pub enum Amount {
     Excess,
     /// The sum of `fund_pay_sumamt` of the visit's settlements; of two stays the later-begun one.
     FundOfVisit,
+    /// What refund rows take back of a detail's `inscp` beyond all of it: the sum over the evidence with the other
+    /// sign. None where that would be negative: then only the count exceeds what was billed.
+    OverRefund,
 }
 
 /// How a rule finds: a closed set of kinds. Filters are numbers of expressions in the rule set's filter sets.
@@ -161,6 +164,8 @@ pub enum Detection {
     Threshold(Threshold),
     /// A run of settlements in quick succession at an institution.
     Run(Run),
+    /// Records of a visit that cannot both be right.
+    Contradiction(Contradiction),
 }
 
 /// A filter over settlements, by its number in [`RuleSet::settlement_filters`].
@@ -342,6 +347,15 @@ pub struct Run {
     pub at_least: usize,
 }
 
+/// Records of a visit that cannot both be right (DQ-03, DQ-08): a finding about the data. Key: a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contradiction {
+    /// A discharge before its admission, which makes no stay.
+    DischargeBeforeAdmission,
+    /// Refund rows of more units than their detail was billed with, which takes the detail out.
+    RefundsExceedDetail,
+}
+
 impl Detection {
     /// The word in rule files.
     pub const fn word(&self) -> &'static str {
@@ -357,6 +371,7 @@ impl Detection {
             Self::DistinctCount(_) => "distinct_count",
             Self::Threshold(_) => "threshold",
             Self::Run(_) => "run",
+            Self::Contradiction(_) => "contradiction",
         }
     }
 
@@ -377,6 +392,8 @@ impl Detection {
             Self::DuringStay(_) => &["settlement", "stay"],
             Self::DistinctCount(_) => &["person", "day"],
             Self::Run(_) => &["institution", "first_settlement"],
+            Self::Contradiction(Contradiction::DischargeBeforeAdmission) => &["visit"],
+            Self::Contradiction(Contradiction::RefundsExceedDetail) => &["visit", "detail"],
         }
     }
 
@@ -396,6 +413,8 @@ impl Detection {
             Self::DistinctCount(_) => &["institutions"],
             Self::Threshold(_) => &["medfee_sumamt"],
             Self::Run(_) => &["settlements", "seconds"],
+            Self::Contradiction(Contradiction::DischargeBeforeAdmission) => &["hours_before_admission"],
+            Self::Contradiction(Contradiction::RefundsExceedDetail) => &["refunded_cnt"],
         }
     }
 }
