@@ -2,7 +2,7 @@
 
 use super::{Alert, AlertId, AlertStatus, Finding};
 use crate::record::Time;
-use crate::rules::rule::{Map, Severity};
+use crate::rules::rule::Map;
 use crate::timeline::held::FindingChange;
 use std::sync::Arc;
 
@@ -13,37 +13,7 @@ pub struct AlertBook {
     /// While the state is built again from old records nothing is sent.
     warming_up: bool,
     /// What was known when the warm-up began.
-    known: Map<AlertId, KnownAlert>,
-}
-
-/// An alert as an earlier run left it in its store.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KnownAlert {
-    /// Which.
-    pub alert_id: AlertId,
-    /// The last revision.
-    pub revision: u32,
-    /// Open or withdrawn.
-    pub status: AlertStatus,
-    /// The severity then.
-    pub severity: Severity,
-    /// The amount then, in fen.
-    pub amount_at_issue: Option<i64>,
-    /// [`evidence_digest`] then.
-    pub evidence: u128,
-    /// The alert itself, to withdraw it where nothing supports it any more.
-    pub finding: Arc<Finding>,
-    /// Whether its rule only ran in shadow.
-    pub shadow: bool,
-}
-
-/// A hash of the evidence that can be compared from run to run.
-pub fn evidence_digest(finding: &Finding) -> u128 {
-    use sha2::{Digest, Sha256};
-    let text = serde_json::to_vec(&finding.evidence).unwrap_or_default();
-    let digest: [u8; 32] = Sha256::digest(&text).into();
-    let (half, _) = digest.split_at(16);
-    u128::from_be_bytes(half.try_into().expect("half of 32 bytes"))
+    known: Map<AlertId, Alert>,
 }
 
 /// Whether some of a finding's evidence is from before the horizon: that record may be gone.
@@ -128,13 +98,13 @@ impl AlertBook {
 
     /// Begins to build the state from old records: alerts are booked, not sent. `known` is what the store of the
     /// run before holds.
-    pub fn begin_warm_up(&mut self, known: impl IntoIterator<Item = KnownAlert>) {
+    pub fn begin_warm_up(&mut self, known: impl IntoIterator<Item = Alert>) {
         self.warming_up = true;
         self.known = known.into_iter().map(|alert| (alert.alert_id, alert)).collect();
     }
 
     /// Adds to what is known in a warm-up, where it is newer.
-    pub fn know(&mut self, alerts: impl IntoIterator<Item = KnownAlert>) {
+    pub fn know(&mut self, alerts: impl IntoIterator<Item = Alert>) {
         for alert in alerts {
             let known = self.known.entry(alert.alert_id).or_insert_with(|| alert.clone());
             if known.revision < alert.revision {
@@ -159,11 +129,12 @@ impl AlertBook {
                 return alert.status == AlertStatus::Open;
             };
             let same = before.status == alert.status
-                && before.severity == alert.finding.severity
-                && before.amount_at_issue == alert.finding.amount_at_issue
-                && before.evidence == evidence_digest(&alert.finding);
+                && before.finding.severity == alert.finding.severity
+                && before.finding.amount_at_issue == alert.finding.amount_at_issue
+                && before.finding.evidence == alert.finding.evidence;
             let both_withdrawn = before.status == AlertStatus::Withdrawn && alert.status == AlertStatus::Withdrawn;
             alert.revision = before.revision;
+            alert.detected_at = before.detected_at;
             if !same && !both_withdrawn {
                 alert.revision += 1;
                 alert.detected_at = now;
@@ -171,20 +142,12 @@ impl AlertBook {
             }
             true
         });
-        for (alert_id, before) in known {
-            let mut alert = Alert {
-                alert_id,
-                revision: before.revision,
-                status: before.status,
-                withdrawn_reason: (before.status == AlertStatus::Withdrawn).then_some(UNSUPPORTED),
-                finding: before.finding,
-                detected_at: now,
-                shadow: before.shadow,
-            };
-            if before.status == AlertStatus::Open && !rests_on_before(&alert.finding, horizon) {
+        for (alert_id, mut alert) in known {
+            if alert.status == AlertStatus::Open && !rests_on_before(&alert.finding, horizon) {
                 alert.revision += 1;
                 alert.status = AlertStatus::Withdrawn;
                 alert.withdrawn_reason = Some(UNSUPPORTED);
+                alert.detected_at = now;
                 revisions.push(alert.clone());
             }
             self.alerts.insert(alert_id, alert);
@@ -282,17 +245,16 @@ mod tests {
 
     #[test]
     fn a_warm_up_tells_only_the_difference() {
-        let known = |revision, status, amount: i64| KnownAlert {
+        let known = |revision, status, amount: i64| Alert {
             alert_id: AlertId(7),
             revision,
             status,
-            severity: Severity::Low,
-            amount_at_issue: Some(amount),
-            evidence: evidence_digest(&finding(amount)),
+            withdrawn_reason: None,
             finding: finding(amount),
+            detected_at: Time(1),
             shadow: false,
         };
-        let run = |known: Option<KnownAlert>, amounts: &[Option<i64>]| -> Vec<(u32, AlertStatus)> {
+        let run = |known: Option<Alert>, amounts: &[Option<i64>]| -> Vec<(u32, AlertStatus)> {
             let mut book = AlertBook::default();
             book.begin_warm_up(known);
             for amount in amounts {
@@ -307,5 +269,42 @@ mod tests {
         assert_eq!(run(Some(known(3, AlertStatus::Open, 5)), &[]), [(4, AlertStatus::Withdrawn)]);
         assert_eq!(run(Some(known(3, AlertStatus::Withdrawn, 5)), &[Some(5)]), [(4, AlertStatus::Open)]);
         assert_eq!(run(Some(known(3, AlertStatus::Withdrawn, 5)), &[Some(4), None]), []);
+    }
+
+    #[test]
+    fn what_rests_on_records_that_are_gone_stands() {
+        let known = Alert {
+            alert_id: AlertId(7),
+            revision: 1,
+            status: AlertStatus::Open,
+            withdrawn_reason: None,
+            finding: finding(5),
+            detected_at: Time(1),
+            shadow: false,
+        };
+        for (horizon, told) in [(Time(0), 1), (Time(1), 0)] {
+            let mut book = AlertBook::default();
+            book.begin_warm_up([known.clone()]);
+            assert_eq!(book.end_warm_up(Time(2), horizon).len(), told, "its evidence is of time 0");
+            assert_eq!(book.len(), 1);
+        }
+    }
+
+    #[test]
+    fn what_a_rule_in_shadow_had_found_is_withdrawn_in_shadow() {
+        for shadow in [true, false] {
+            let mut book = AlertBook::default();
+            book.begin_warm_up([Alert {
+                alert_id: AlertId(7),
+                revision: 1,
+                status: AlertStatus::Open,
+                withdrawn_reason: None,
+                finding: finding(5),
+                detected_at: Time(1),
+                shadow,
+            }]);
+            let told = book.end_warm_up(Time(2), Time(i64::MIN)).into_iter().map(|alert| (alert.status, alert.shadow));
+            assert_eq!(told.collect::<Vec<_>>(), [(AlertStatus::Withdrawn, shadow)]);
+        }
     }
 }

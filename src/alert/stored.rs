@@ -1,7 +1,6 @@
-//! Alerts as the store holds them, read back: the JSON of the contract to a [`Finding`].
+//! Alerts as stores, checkpoints and topics hold them, read back from the JSON of the contract.
 
-use crate::alert::book::{KnownAlert, evidence_digest};
-use crate::alert::{AlertId, AlertStatus, Evidence, Finding, Reason, Role, Subject};
+use crate::alert::{Alert, AlertId, AlertStatus, Evidence, Finding, Reason, Role, Subject};
 use crate::record::{Money, Quantity, Time};
 use crate::rules::rule::{Bilingual, Conclusion, Severity, SubjectKind};
 use parking_lot::Mutex;
@@ -31,6 +30,7 @@ struct StoredAlert<'a> {
     alert_id: &'a str,
     revision: u32,
     status: &'a str,
+    withdrawn_reason: Option<&'a str>,
     rule_id: &'a str,
     rule_version: &'a str,
     rule_name: Bilingual,
@@ -43,6 +43,7 @@ struct StoredAlert<'a> {
     insuplc_admdvs: Option<String>,
     amount_at_issue: Option<&'a str>,
     event_time: &'a str,
+    detected_at: &'a str,
     message: Bilingual,
     #[serde(borrow)]
     reasons: Vec<StoredReason<'a>>,
@@ -76,11 +77,11 @@ struct StoredEvidence<'a> {
     amount: Option<&'a str>,
 }
 
-/// Reads the JSON of an alert's last revision.
+/// Reads the JSON of a revision; whether it is in shadow stands beside it.
 ///
 /// # Errors
 /// It is not as it was written.
-pub fn known_alert(body: &str) -> Result<KnownAlert, Unreadable> {
+pub fn alert(body: &str, shadow: bool) -> Result<Alert, Unreadable> {
     let stored: StoredAlert<'_> = serde_json::from_str(body)?;
     let wrong = |what, value: &str| Unreadable::Value { what, value: value.to_owned() };
     let status = [AlertStatus::Open, AlertStatus::Withdrawn].into_iter().find(|status| status.word() == stored.status);
@@ -123,15 +124,14 @@ pub fn known_alert(body: &str) -> Result<KnownAlert, Unreadable> {
         legal_basis: stored.legal_basis.into(),
         evidence: evidence.collect::<Result<_, Unreadable>>()?,
     };
-    Ok(KnownAlert {
+    Ok(Alert {
         alert_id: AlertId(alert_id),
         revision: stored.revision,
         status: status.ok_or_else(|| wrong("status", stored.status))?,
-        severity: finding.severity,
-        amount_at_issue: finding.amount_at_issue,
-        evidence: evidence_digest(&finding),
+        withdrawn_reason: stored.withdrawn_reason.map(fixed),
         finding: Arc::new(finding),
-        shadow: false,
+        detected_at: time(stored.detected_at)?,
+        shadow,
     })
 }
 

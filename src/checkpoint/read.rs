@@ -1,9 +1,7 @@
 //! Reading a log back: entries to the records that they hold, with the ids that their texts have here.
 
 use super::log::{Chunk, table, tag};
-use crate::alert::AlertId;
-use crate::alert::book::KnownAlert;
-use crate::alert::stored::known_alert;
+use crate::alert::{Alert, AlertId, stored};
 use crate::live::details::{self, DetailRow};
 use crate::record::decode::{Decoded, Rows};
 use crate::record::field::unpack_number;
@@ -289,14 +287,14 @@ impl<'a> Stream<'a> {
 ///
 /// # Errors
 /// The bytes make no sense.
-pub fn read_alerts(chunk: &Chunk, seen: &mut Map<AlertId, KnownAlert>) -> Result<(), Unreadable> {
+pub fn read_alerts(chunk: &Chunk, seen: &mut Map<AlertId, Alert>) -> Result<(), Unreadable> {
     for (tag, entry) in entries(&chunk.entries)?.into_iter().rev() {
         let (tag::ALERT, Some((shadow, body))) = (tag, entry.split_first()) else {
             return Err(Unreadable::Damaged("it holds an entry of an unknown kind among the alerts"));
         };
         let body = std::str::from_utf8(body).map_err(|_| Unreadable::Damaged("it holds an alert that is no text"))?;
-        let mut alert = known_alert(body).map_err(|_| Unreadable::Damaged("it holds an alert that is none"))?;
-        alert.shadow = *shadow != 0;
+        let alert = stored::alert(body, *shadow != 0);
+        let alert = alert.map_err(|_| Unreadable::Damaged("it holds an alert that is none"))?;
         seen.entry(alert.alert_id).or_insert(alert);
     }
     Ok(())

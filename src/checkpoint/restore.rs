@@ -6,8 +6,7 @@ use super::manifest::{Manifest, SegmentInfo, Unusable};
 use super::read::{Layouts, Stream, Taken, Unreadable, read_alerts};
 use super::segment::PartInfo;
 use super::store::{Checkpoints, StoreError};
-use crate::alert::AlertId;
-use crate::alert::book::KnownAlert;
+use crate::alert::{Alert, AlertId};
 use crate::engine::Engine;
 use crate::engine::persist::ALERTS;
 use crate::record::marks::Marks;
@@ -24,7 +23,7 @@ pub struct Restored {
     /// The checkpoint.
     pub manifest: Manifest,
     /// The alerts that it holds, each with its last revision.
-    pub alerts: Vec<KnownAlert>,
+    pub alerts: Vec<Alert>,
 }
 
 /// Why no checkpoint could be taken back.
@@ -106,10 +105,10 @@ pub fn restore(checkpoints: &Checkpoints, make: impl Fn() -> Engine) -> Result<O
 type Parts<'a> = Vec<(&'a PartInfo, &'a Bytes)>;
 
 /// Takes back all records, newest first, and returns the alerts.
-fn take_back(engine: &mut Engine, manifest: &Manifest, segments: &[Bytes]) -> Result<Vec<KnownAlert>, Unreadable> {
+fn take_back(engine: &mut Engine, manifest: &Manifest, segments: &[Bytes]) -> Result<Vec<Alert>, Unreadable> {
     let layouts: Vec<Layouts> = manifest.schemas.iter().map(Layouts::of).collect::<Result<_, _>>()?;
     let ids = engine.ids().clone();
-    let mut alerts: Map<AlertId, KnownAlert> = Map::default();
+    let mut alerts: Map<AlertId, Alert> = Map::default();
     let mut seen = Marks::telling();
     // Generation by generation, the newest first; within one, the shards side by side.
     let mut generations: BTreeMap<u64, Vec<(&SegmentInfo, &Bytes)>> = BTreeMap::new();

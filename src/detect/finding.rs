@@ -6,8 +6,9 @@ use crate::alert::{AlertId, Evidence, Finding, Reason, Role, Subject, figure, yu
 use crate::live::details::LiveDetail;
 use crate::live::settlements::LiveSettlement;
 use crate::live::stays::Stay;
-use crate::record::{Code, Discharge, FeeDetail, InstitutionId, PersonId, Time, VisitId};
-use crate::rules::rule::{Amount, Bilingual, Bound, Comparison, Rule, Severity, SeverityBands, SubjectKind};
+use crate::record::{Admission, Code, Discharge, FeeDetail, InstitutionId, PersonId, Time, VisitId};
+use crate::rules::rule::{Amount, Bilingual, Rule, Severity, SubjectKind};
+use crate::rules::severity::{Band, Bound, Comparison, SeverityBands};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -105,16 +106,24 @@ impl<'w> Draft<'w> {
         self
     }
 
-    /// A fee detail as evidence.
-    pub fn detail(mut self, role: Role, detail: &LiveDetail) -> Self {
-        let row = &detail.row;
+    /// A live fee detail as evidence, net of its refund rows.
+    pub fn detail(self, role: Role, detail: &LiveDetail) -> Self {
+        self.fee_detail(role, &detail.row, detail.inscp)
+    }
+
+    /// A fee detail or a refund row as evidence, as it was billed.
+    pub fn billed(self, role: Role, row: &FeeDetail) -> Self {
+        self.fee_detail(role, row, row.inscp())
+    }
+
+    fn fee_detail(mut self, role: Role, row: &FeeDetail, inscp: i64) -> Self {
         self.evidence.push(Piece {
             evidence: Evidence {
                 role,
                 record: "fee_detail",
                 id: detail_id(row, self.world),
                 time: row.fee_ocur_time,
-                amount: Some(detail.inscp),
+                amount: Some(inscp),
             },
             person: row.psn_no,
             visit: row.mdtrt_id,
@@ -137,6 +146,24 @@ impl<'w> Draft<'w> {
             person: stay.person,
             visit: stay.visit,
             institution: stay.institution,
+            area: Code::ABSENT,
+        });
+        self
+    }
+
+    /// An admission as evidence, where it makes no stay.
+    pub fn admission(mut self, role: Role, admission: &Admission) -> Self {
+        self.evidence.push(Piece {
+            evidence: Evidence {
+                role,
+                record: "admission",
+                id: admission.mdtrt_id.string(self.world.ids),
+                time: admission.begntime,
+                amount: None,
+            },
+            person: admission.psn_no,
+            visit: admission.mdtrt_id,
+            institution: admission.fixmedins_code,
             area: Code::ABSENT,
         });
         self
@@ -172,6 +199,10 @@ impl<'w> Draft<'w> {
                 Some(rounded_share(inscp, billed - allowed, billed))
             }
             Amount::FundOfVisit => Some(self.world.fund_of(self.visit?)),
+            Amount::OverRefund => {
+                let left: i64 = self.evidence.iter().filter_map(|piece| piece.evidence.amount).sum();
+                (left <= 0).then_some(-left)
+            }
         }
     }
 
@@ -301,7 +332,7 @@ fn rounded_share(whole: i64, part: i64, of: i64) -> i64 {
 }
 
 fn severity(bands: &SeverityBands, figures: &[Reason]) -> Severity {
-    let holds = |band: &&crate::rules::rule::Band| {
+    let holds = |band: &&Band| {
         let Some(reason) = figures.iter().find(|reason| reason.name == band.figure) else {
             return false;
         };

@@ -5,6 +5,7 @@
 //! stand on them. It keeps nothing and reads no clock, so the same facts always give the same findings.
 
 pub mod after_death;
+pub mod contradiction;
 pub mod distinct_count;
 pub mod during_stay;
 pub mod exclusive_pair;
@@ -19,7 +20,7 @@ pub mod run;
 pub mod threshold;
 
 use crate::alert::{AlertId, Finding};
-use crate::live::details::LiveDetail;
+use crate::live::details::{LiveDetail, OverRefund};
 use crate::live::settlements::{LiveSettlement, Settlements};
 use crate::live::stays::Stay;
 use crate::live::visits::Visits;
@@ -116,6 +117,8 @@ pub struct VisitFacts<'a> {
     pub visit: VisitId,
     /// Its live details.
     pub details: &'a [LiveDetail],
+    /// Its details of which more is given back than was billed.
+    pub over_refunds: &'a [OverRefund],
     /// The stay it is.
     pub stay: Option<&'a Stay>,
 }

@@ -40,7 +40,7 @@ pub struct Plan {
     marks: Map<Code, Verdicts>,
     /// Rules over the settlements of a visit.
     pub visit_settlements: Vec<RuleNumber>,
-    /// Rules over the details of a visit.
+    /// Rules over the details of a visit and the records of its stay.
     pub visit_details: Vec<RuleNumber>,
     /// Rules over one settlement and what is known of its person.
     pub settlement: Vec<RuleNumber>,
@@ -106,7 +106,9 @@ impl Plan {
                     }
                     &mut plan.day_details
                 }
-                Detection::QuantityLimit(_) | Detection::MissingActivity(_) => &mut plan.visit_details,
+                Detection::QuantityLimit(_) | Detection::MissingActivity(_) | Detection::Contradiction(_) => {
+                    &mut plan.visit_details
+                }
                 Detection::AfterDeath(_) | Detection::DuringStay(_) | Detection::Threshold(_) => &mut plan.settlement,
                 Detection::NextStay(_) | Detection::Overlap(Overlap { key: OverlapKey::Person, .. }) => {
                     &mut plan.person_stays
@@ -146,5 +148,21 @@ impl Plan {
             Detection::Run(run) => passes(verdicts, run.filter),
             _ => false,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::RulesDir;
+
+    #[test]
+    fn items_that_rules_read_are_marked() {
+        let ids = Ids::new(1);
+        let set = RuleSet::load(&RulesDir::BuiltIn, None, &ids).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let plan = Plan::new(Arc::new(set));
+        let marked = |mark: Verdicts| plan.marks.values().filter(|marks| **marks & mark != 0).count();
+        // Of the tables in `rules/knowledge`: limits and pairs of the scope `day`, pairs of the scope `visit`.
+        assert_eq!((marked(DAY_ITEM), marked(VISIT_ITEM)), (19, 4));
     }
 }

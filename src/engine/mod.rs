@@ -9,7 +9,7 @@ mod retention;
 mod steps;
 
 use crate::alert::Alert;
-use crate::alert::book::{AlertBook, KnownAlert};
+use crate::alert::book::AlertBook;
 use crate::detect::plan::Plan;
 use crate::live::checks::CheckShard;
 use crate::live::inventory::InventoryShard;
@@ -162,12 +162,12 @@ impl Engine {
     }
 
     /// Begins a warm-up: see [`AlertBook::begin_warm_up`].
-    pub fn begin_warm_up(&mut self, known: impl IntoIterator<Item = KnownAlert>) {
+    pub fn begin_warm_up(&mut self, known: impl IntoIterator<Item = Alert>) {
         self.book.begin_warm_up(known);
     }
 
     /// Adds alerts to what is known in a warm-up: see [`AlertBook::know`].
-    pub fn know(&mut self, alerts: impl IntoIterator<Item = KnownAlert>) {
+    pub fn know(&mut self, alerts: impl IntoIterator<Item = Alert>) {
         self.book.know(alerts);
     }
 

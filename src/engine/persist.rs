@@ -4,7 +4,7 @@
 
 use super::{Engine, Totals};
 use crate::alert::Alert;
-use crate::alert::book::{AlertBook, KnownAlert};
+use crate::alert::book::AlertBook;
 use crate::checkpoint::log::{AlertLog, Chunk, Owned, ShardLog, Touched};
 use crate::checkpoint::read::Taken;
 use crate::live::Receipts;
@@ -177,7 +177,7 @@ impl Engine {
 
     /// Ends the taking back: what is small, and the alerts that were known. The rules are evaluated on everything;
     /// [`Engine::end_warm_up`] tells by what the outcome differs from what was known.
-    pub fn took_back(&mut self, summary: &Summary, known: impl IntoIterator<Item = KnownAlert>) {
+    pub fn took_back(&mut self, summary: &Summary, known: impl IntoIterator<Item = Alert>) {
         self.totals = summary.totals;
         self.time.restore(summary.reached.map(Time), summary.horizon.map(Day));
         self.forget_expired();

@@ -226,22 +226,31 @@ pub struct LiveDetail {
     pub inscp: i64,
 }
 
+/// A fee detail with a net `cnt` below 0, which is not live.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverRefund {
+    /// The detail as billed.
+    pub detail: FeeDetail,
+    /// The refund rows that count, as billed.
+    pub refunds: Vec<FeeDetail>,
+}
+
 /// The live details of a visit.
 #[derive(Default, Debug)]
 pub struct LiveDetails {
     /// In the order of their serial numbers.
     pub details: Vec<LiveDetail>,
-    /// Details whose refunds exceed them: a finding about the data.
-    pub below_zero: u32,
+    /// Details of which more is given back than was billed: a finding about the data.
+    pub over_refunds: Vec<OverRefund>,
 }
 
 /// Finds what is live among the versions of a visit's details.
 pub fn live(rows: &[DetailRow], deletes: &[FeeDetailDelete], settlements: Settlements<'_>, out: &mut LiveDetails) {
     let ids = settlements.ids;
     out.details.clear();
-    out.below_zero = 0;
+    out.over_refunds.clear();
     let mut standings = Standings { settlements, last: None };
-    let mut refunds: Vec<DetailRow> = Vec::new();
+    let mut refunds: Vec<FeeDetail> = Vec::new();
     let mut at = 0;
     while at < rows.len() {
         let serial = rows[at].row.feedetl_sn;
@@ -260,7 +269,7 @@ pub fn live(rows: &[DetailRow], deletes: &[FeeDetailDelete], settlements: Settle
         }
         let row = &kept.row;
         if row.init_feedetl_sn.get().is_some() {
-            refunds.push(kept);
+            refunds.push(*row);
         } else if row.is_valid(ids)
             && row.cnt.units() > 0
             && !standings.of(row.setl_id).ends_details()
@@ -272,18 +281,23 @@ pub fn live(rows: &[DetailRow], deletes: &[FeeDetailDelete], settlements: Settle
     if refunds.is_empty() {
         return;
     }
-    for DetailRow { row, .. } in refunds {
-        let counts = row.is_valid(ids)
+    refunds.retain(|row| {
+        row.is_valid(ids)
             && !standings.of(row.setl_id).ends_refund_rows()
-            && !deletes.iter().any(|delete| takes_out(delete, &row, ids));
+            && !deletes.iter().any(|delete| takes_out(delete, row, ids))
+    });
+    for row in &refunds {
         // A refund row of a refund row has no effect: those are not among the details.
         let original = out.details.binary_search_by_key(&row.init_feedetl_sn, |detail| detail.row.feedetl_sn);
-        if let (true, Ok(original)) = (counts, original) {
+        if let Ok(original) = original {
             out.details[original].cnt += row.cnt.units();
             out.details[original].inscp += row.inscp();
         }
     }
-    out.below_zero = out.details.iter().filter(|detail| detail.cnt < 0).count() as u32;
+    for LiveDetail { row: detail, .. } in out.details.iter().filter(|detail| detail.cnt < 0) {
+        let of_detail = refunds.iter().filter(|row| row.init_feedetl_sn == detail.feedetl_sn);
+        out.over_refunds.push(OverRefund { detail: *detail, refunds: of_detail.copied().collect() });
+    }
     out.details.retain(|detail| detail.cnt > 0);
 }
 

@@ -112,7 +112,7 @@ impl StayRecords {
             return None;
         }
         let discharge = self.discharge(ids);
-        if discharge.is_some_and(|discharge| discharge.endtime < admission.begntime) {
+        if discharge.is_some_and(|discharge| is_before(discharge, &admission)) {
             return None;
         }
         let end = discharge.map_or(Time::ABSENT, |discharge| discharge.endtime);
@@ -146,11 +146,11 @@ impl StayRecords {
         Some((discharge.psn_no, discharge.die_date.get()?))
     }
 
-    /// A discharge before its admission: a finding about the data.
-    pub fn is_reversed(&self, ids: &Ids) -> bool {
-        let begin = self.admission.filter(|admission| admission.is_valid(ids)).map(|admission| admission.begntime);
-        let end = self.discharge(ids).map(|discharge| discharge.endtime);
-        matches!((begin, end), (Some(begin), Some(end)) if end < begin)
+    /// The admission and the discharge before it, of whatever class: a finding about the data.
+    pub fn reversed(&self, ids: &Ids) -> Option<(&Admission, &Discharge)> {
+        let admission = self.admission.as_ref().filter(|admission| admission.is_valid(ids))?;
+        let discharge = self.discharge(ids)?;
+        is_before(discharge, admission).then_some((admission, discharge))
     }
 
     /// The latest time among the records, for retention.
@@ -158,6 +158,11 @@ impl StayRecords {
         let ends = self.discharges.iter().map(|row| row.endtime);
         ends.chain(self.admission.map(|row| row.begntime)).max().unwrap_or(Time::ABSENT)
     }
+}
+
+/// At the same time is in order.
+fn is_before(discharge: &Discharge, admission: &Admission) -> bool {
+    discharge.endtime < admission.begntime
 }
 
 /// The columns of a stay for filters, by name.

@@ -661,6 +661,11 @@ impl<'a> Visits<'a> {
         self.state(visit)?.extra.as_ref()?.records.discharge(self.ids)
     }
 
+    /// The admission of a visit and the discharge before it.
+    pub fn reversed(&self, visit: VisitId) -> Option<(&'a Admission, &'a Discharge)> {
+        self.state(visit)?.extra.as_ref()?.records.reversed(self.ids)
+    }
+
     /// The live details of a visit; of one that the batch touched they are at hand.
     pub fn details<T>(
         &self,

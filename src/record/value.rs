@@ -239,36 +239,36 @@ impl Day {
             2 => 28 + i32::from(leap),
             _ => return None,
         };
-        (1..=last).contains(&day).then(|| Self(days_from_civil(year, month, day)))
+        (1..=last).contains(&day).then(|| Self::of_date(year, month, day))
     }
-}
 
-/// Days from 1970-01-01 in the proleptic Gregorian calendar.
-/// Source: H. Hinnant, "chrono-compatible low-level date algorithms", days_from_civil.
-const fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
+    /// The day of a date that exists, in the proleptic Gregorian calendar.
+    /// Source: H. Hinnant, "chrono-compatible low-level date algorithms", days_from_civil.
+    pub const fn of_date(year: i32, month: i32, day: i32) -> Self {
+        let year = if month <= 2 { year - 1 } else { year };
+        let era = year.div_euclid(400);
+        let year_of_era = year.rem_euclid(400);
+        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+        Self(era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468)
+    }
 
-/// The year, month and day of a day number; the inverse of [`days_from_civil`].
-const fn civil_from_days(days: i32) -> (i32, i32, i32) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + (month <= 2) as i32;
-    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
+    /// The year, month and day of the month; the inverse of [`Day::of_date`].
+    pub const fn date(self) -> (i32, i32, i32) {
+        let days = self.0 + 719_468;
+        let era = days.div_euclid(146_097);
+        let day_of_era = days.rem_euclid(146_097);
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        let year = year_of_era + era * 400 + (month <= 2) as i32;
+        (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
+    }
 }
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = civil_from_days(self.0);
+        let (year, month, day) = self.date();
         write!(f, "{year:04}-{month:02}-{day:02}")
     }
 }
@@ -379,6 +379,16 @@ mod tests {
         assert_eq!(Quantity::parse(b"1.2345"), Ok(Quantity::from_units(12_345)));
         assert_eq!(Price::parse(b"3.5").map(|price| price.to_string()), Ok("3.500000".to_owned()));
         assert_eq!(Money::from_units(-5).to_string(), "-0.05");
+    }
+
+    #[test]
+    fn dates_are_those_of_jiff() {
+        for day in (-200_000..200_000).step_by(977) {
+            let date = jiff::civil::date(1970, 1, 1) + jiff::Span::new().days(day);
+            let (year, month, of_month) = (i32::from(date.year()), i32::from(date.month()), i32::from(date.day()));
+            assert_eq!(Day(day).date(), (year, month, of_month));
+            assert_eq!(Day::of_date(year, month, of_month), Day(day));
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ macro_rules! files {
 /// Every file.
 pub const FILES: &[(&str, &[u8])] = files! {
     "charging/CHG-01-bed-days-exceed-stay.toml"
+    "data-quality/DQ-03-discharge-before-admission.toml"
+    "data-quality/DQ-08-refunds-exceed-detail.toml"
     "duplicate/DUP-02-visit-settled-twice.toml"
     "duplicate/DUP-03-probable-duplicate-payment.toml"
     "duplicate/DUP-04-exclusive-items-same-day.toml"

@@ -6,9 +6,9 @@ use super::mistake::{nearest, one_of};
 use super::parameter::{ONE, Parameters, Unit, within};
 use super::reader::{At, Table};
 use super::rule::{
-    AfterDeath, Allowance, Amount, CLASSES, Departments, Detection, Distinct, DistinctCount, DuringStay, ExclusivePair,
-    Grouping, MissingActivity, NextStay, Overlap, OverlapKey, PairScope, QuantityLimit, Repeat, Run, SubjectKind,
-    Threshold,
+    AfterDeath, Allowance, Amount, CLASSES, Contradiction, Departments, Detection, Distinct, DistinctCount, DuringStay,
+    ExclusivePair, Grouping, MissingActivity, NextStay, Overlap, OverlapKey, PairScope, QuantityLimit, Repeat, Run,
+    SubjectKind, Threshold,
 };
 use crate::live::stays::Stay;
 use crate::record::{FeeDetail, Ids, Settlement};
@@ -72,7 +72,7 @@ enum Rows {
 
 /// All kinds with the function that reads each.
 type ReadKind = fn(&mut Fields<'_, '_, '_, '_>) -> Option<Detection>;
-const KINDS: [(&str, ReadKind); 11] = [
+const KINDS: [(&str, ReadKind); 12] = [
     ("repeat", repeat),
     ("exclusive_pair", exclusive_pair),
     ("quantity_limit", quantity_limit),
@@ -84,6 +84,7 @@ const KINDS: [(&str, ReadKind); 11] = [
     ("distinct_count", distinct_count),
     ("threshold", threshold),
     ("run", run),
+    ("contradiction", contradiction),
 ];
 
 /// The fields of a detection, while they are read.
@@ -358,13 +359,22 @@ fn run(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Detection> {
     Some(Detection::Run(Run { filter: filter?, pause: pause?, at_least: at_least? as usize }))
 }
 
+fn contradiction(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Detection> {
+    let what = [
+        ("discharge_before_admission", Contradiction::DischargeBeforeAdmission),
+        ("refunds_exceed_detail", Contradiction::RefundsExceedDetail),
+    ];
+    fields.table.choice("what", &what).map(Detection::Contradiction)
+}
+
 const FUND: (&str, Amount) = ("fund_of_violating", Amount::FundOfViolating);
 const OF_VISIT: (&str, Amount) = ("fund_of_visit", Amount::FundOfVisit);
 const INSCP: (&str, Amount) = ("inscp_of_violating", Amount::InscpOfViolating);
 const EXCESS: (&str, Amount) = ("excess", Amount::Excess);
+const OVER_REFUND: (&str, Amount) = ("over_refund", Amount::OverRefund);
 const NONE: (&str, Amount) = ("none", Amount::None);
 /// The words of all amounts.
-pub const ALL_AMOUNTS: [(&str, Amount); 5] = [FUND, OF_VISIT, INSCP, EXCESS, NONE];
+pub const ALL_AMOUNTS: [(&str, Amount); 6] = [FUND, OF_VISIT, INSCP, EXCESS, OVER_REFUND, NONE];
 
 /// What money a kind of detection can put at issue, with the words in rule files.
 pub fn amounts(detection: &Detection) -> &'static [(&'static str, Amount)] {
@@ -372,6 +382,8 @@ pub fn amounts(detection: &Detection) -> &'static [(&'static str, Amount)] {
         Detection::ExclusivePair(_) => &[INSCP, NONE],
         Detection::QuantityLimit(_) => &[EXCESS, INSCP, NONE],
         Detection::NextStay(_) | Detection::Overlap(_) | Detection::MissingActivity(_) => &[OF_VISIT, NONE],
+        Detection::Contradiction(Contradiction::DischargeBeforeAdmission) => &[NONE],
+        Detection::Contradiction(Contradiction::RefundsExceedDetail) => &[OVER_REFUND, NONE],
         _ => &[FUND, NONE],
     }
 }
@@ -394,6 +406,8 @@ pub fn subjects(detection: &Detection) -> &'static [(&'static str, SubjectKind)]
         Detection::Repeat(_) | Detection::NextStay(_) => &[PERSON, INSTITUTION],
         Detection::Overlap(Overlap { key: OverlapKey::Bed, .. }) => &[BED, INSTITUTION],
         Detection::Run(_) => &[INSTITUTION],
+        // What contradicts each other may name different persons and institutions.
+        Detection::Contradiction(_) => &[VISIT],
         _ => &[PERSON],
     }
 }
@@ -405,6 +419,7 @@ pub fn figure_unit(detection: &Detection, figure: &str) -> (Unit, bool) {
         "stay_days" | "days_after_admission" => (Unit::Days, false),
         "days_after_death" | "days_between" | "longest_run" => (Unit::Days, true),
         "overlap_hours" => (Unit::Hours, true),
+        "hours_before_admission" => (Unit::Hours, false),
         "seconds" => (Unit::Seconds, false),
         _ => (Unit::Count, true),
     }
@@ -428,6 +443,8 @@ pub fn reads(detection: &Detection, amount: Amount, fields: &[ShownField]) -> Ve
         Detection::Overlap(_) => vec!["admission", "discharge", "fee_detail", "presence", "med_types"],
         Detection::DuringStay(_) => vec!["settlement", "admission", "discharge", "med_types"],
         Detection::Threshold(_) => vec!["settlement", "med_types"],
+        Detection::Contradiction(Contradiction::DischargeBeforeAdmission) => vec!["admission", "discharge"],
+        Detection::Contradiction(Contradiction::RefundsExceedDetail) => vec!["fee_detail"],
         _ => vec!["settlement"],
     };
     let mut also = |name| {

@@ -5,9 +5,9 @@ use super::example::Example;
 use super::folder::{Folder, RulesDir};
 use super::knowledge::Knowledge;
 use super::mistake::{Mistake, Mistakes};
-use super::rule::{Allowance, Detection, ExclusivePair, PairScope, QuantityLimit, Rule, RuleSet, Set, Status};
+use super::rule::{Allowance, Detection, QuantityLimit, Rule, RuleSet, Status};
 use super::rule_file::RuleFile;
-use crate::record::{Code, Ids};
+use crate::record::Ids;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -131,7 +131,7 @@ impl RuleSet {
 
     /// Calls `see` with every id in the table of codes that the set holds.
     pub fn codes(&self, see: &mut dyn FnMut(u32)) {
-        for code in self.classes.keys().chain(&self.day_items) {
+        for code in self.classes.keys() {
             see(code.0);
         }
         for rule in &self.rules {
@@ -169,7 +169,6 @@ fn read_folder(rules: &RulesDir, registry: Option<&Path>) -> Result<Folder, Mist
 fn rule_set(mut rules: Vec<Rule>, version: String, context: Context<'_>) -> RuleSet {
     rules.retain(|rule| matches!(rule.status, Status::Live | Status::Shadow));
     RuleSet {
-        day_items: day_items(&rules),
         rules,
         version,
         classes: context.knowledge.classes(context.ids),
@@ -178,23 +177,6 @@ fn rule_set(mut rules: Vec<Rule>, version: String, context: Context<'_>) -> Rule
         detail_filters: context.details.finish(),
         stay_filters: context.stays.finish(),
     }
-}
-
-/// The items that rules read over a person's day.
-fn day_items(rules: &[Rule]) -> Set<Code> {
-    let mut items = Set::default();
-    for rule in rules {
-        match &rule.detection {
-            Detection::ExclusivePair(ExclusivePair { scope: PairScope::PersonDay, pairs, .. }) => {
-                items.extend(pairs.iter().flat_map(|(main, included)| included.iter().chain([main])));
-            }
-            Detection::QuantityLimit(QuantityLimit { limit: Allowance::PersonDayItem(limits), .. }) => {
-                items.extend(limits.keys());
-            }
-            _ => {}
-        }
-    }
-    items
 }
 
 /// Reads bytes as a rule file, for fuzzing: whatever they are, mistakes come out and can be shown.

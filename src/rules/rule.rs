@@ -1,7 +1,7 @@
 //! A rule as the engine runs it: what a rule file says, checked and compiled.
 
 use super::filter::{FilterSet, Verdicts};
-use crate::record::value::DAY_SECONDS;
+use super::severity::SeverityBands;
 use crate::record::{Code, Day, PersonId};
 use hashbrown::{HashMap, HashSet};
 use serde::Serialize;
@@ -120,47 +120,6 @@ pub struct Rule {
     pub legal_basis: Vec<String>,
 }
 
-/// Severity by figures: the first band that holds, or else the default.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SeverityBands {
-    /// Where no band holds.
-    pub otherwise: Severity,
-    /// In order.
-    pub bands: Vec<Band>,
-}
-
-/// A band of severity: holds when the figure compares so with the bound.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Band {
-    /// The name of a figure of the kind of detection ([`Detection::figures`]).
-    pub figure: String,
-    /// How.
-    pub comparison: Comparison,
-    /// With what.
-    pub bound: Bound,
-    /// The severity then.
-    pub severity: Severity,
-}
-
-/// How a figure is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Comparison {
-    AtMost,
-    AtLeast,
-    Above,
-    Below,
-}
-
-/// What a figure is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
-    /// A number in units of 10^-4.
-    Number(i64),
-    /// So many times the figure's own limit.
-    TimesLimit(i64),
-}
-
 /// What money is at stake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Amount {
@@ -175,6 +134,9 @@ pub enum Amount {
     Excess,
     /// The sum of `fund_pay_sumamt` of the visit's settlements; of two stays the later-begun one.
     FundOfVisit,
+    /// What refund rows take back of a detail's `inscp` beyond all of it: the sum over the evidence with the other
+    /// sign. None where that would be negative: then only the count exceeds what was billed.
+    OverRefund,
 }
 
 /// How a rule finds: a closed set of kinds. Filters are numbers of expressions in the rule set's filter sets.
@@ -202,6 +164,8 @@ pub enum Detection {
     Threshold(Threshold),
     /// A run of settlements in quick succession at an institution.
     Run(Run),
+    /// Records of a visit that cannot both be right.
+    Contradiction(Contradiction),
 }
 
 /// A filter over settlements, by its number in [`RuleSet::settlement_filters`].
@@ -383,6 +347,15 @@ pub struct Run {
     pub at_least: usize,
 }
 
+/// Records of a visit that cannot both be right (DQ-03, DQ-08): a finding about the data. Key: a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contradiction {
+    /// A discharge before its admission, which makes no stay.
+    DischargeBeforeAdmission,
+    /// Refund rows of more units than their detail was billed with, which takes the detail out.
+    RefundsExceedDetail,
+}
+
 impl Detection {
     /// The word in rule files.
     pub const fn word(&self) -> &'static str {
@@ -398,6 +371,7 @@ impl Detection {
             Self::DistinctCount(_) => "distinct_count",
             Self::Threshold(_) => "threshold",
             Self::Run(_) => "run",
+            Self::Contradiction(_) => "contradiction",
         }
     }
 
@@ -418,6 +392,8 @@ impl Detection {
             Self::DuringStay(_) => &["settlement", "stay"],
             Self::DistinctCount(_) => &["person", "day"],
             Self::Run(_) => &["institution", "first_settlement"],
+            Self::Contradiction(Contradiction::DischargeBeforeAdmission) => &["visit"],
+            Self::Contradiction(Contradiction::RefundsExceedDetail) => &["visit", "detail"],
         }
     }
 
@@ -437,6 +413,8 @@ impl Detection {
             Self::DistinctCount(_) => &["institutions"],
             Self::Threshold(_) => &["medfee_sumamt"],
             Self::Run(_) => &["settlements", "seconds"],
+            Self::Contradiction(Contradiction::DischargeBeforeAdmission) => &["hours_before_admission"],
+            Self::Contradiction(Contradiction::RefundsExceedDetail) => &["refunded_cnt"],
         }
     }
 }
@@ -475,8 +453,6 @@ pub struct RuleSet {
     pub detail_filters: FilterSet,
     /// Filters over stays.
     pub stay_filters: FilterSet,
-    /// Items that some rule reads over a person's day; other details never make such a day worth a look.
-    pub day_items: Set<Code>,
     /// Classes of `med_type`.
     pub classes: Classes,
     /// Dates of death in the registry.
@@ -493,9 +469,4 @@ impl RuleSet {
 /// Whether a row passes an optional filter: no filter lets everything pass.
 pub fn passes(verdicts: Verdicts, filter: Option<u8>) -> bool {
     filter.is_none_or(|number| verdicts >> number & 1 != 0)
-}
-
-/// Whole days of a span in seconds, for figures.
-pub const fn hours(seconds: i64) -> i64 {
-    seconds * 24 / DAY_SECONDS
 }

@@ -1,10 +1,51 @@
-//! The table `[severity]` of a rule file.
+//! The table `[severity]` of a rule file: how grave findings are, by their figures.
 
 use super::detection::figure_unit;
 use super::mistake::one_of;
 use super::parameter::{Parameters, Unit};
 use super::reader::Table;
-use super::rule::{Band, Bound, Comparison, Detection, Severity, SeverityBands};
+use super::rule::{Detection, Severity};
+
+/// Severity by figures: the first band that holds, or else the default.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeverityBands {
+    /// Where no band holds.
+    pub otherwise: Severity,
+    /// In order.
+    pub bands: Vec<Band>,
+}
+
+/// A band of severity: holds when the figure compares so with the bound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Band {
+    /// The name of a figure of the kind of detection ([`Detection::figures`]).
+    pub figure: String,
+    /// How.
+    pub comparison: Comparison,
+    /// With what.
+    pub bound: Bound,
+    /// The severity then.
+    pub severity: Severity,
+}
+
+/// How a figure is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Comparison {
+    AtMost,
+    AtLeast,
+    Above,
+    Below,
+}
+
+/// What a figure is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// A number in units of 10^-4.
+    Number(i64),
+    /// So many times the figure's own limit.
+    TimesLimit(i64),
+}
 
 /// The words of severities.
 pub const WORDS: [(&str, Severity); 4] =

@@ -1,6 +1,8 @@
-//! Civil days, the text of times, and the rhythm of a city: hours, weekdays, seasons.
+//! The text of days and times, and the rhythm of a city: hours, weekdays, seasons.
 //!
 //! Times are seconds, days are days, both since 1970-01-01 on the local clock.
+
+use crate::record::Day;
 
 /// Seconds of a day.
 pub(super) const DAY: i64 = 86_400;
@@ -21,33 +23,15 @@ fn weekday(day: i64) -> usize {
     (day + 3).rem_euclid(7) as usize
 }
 
-/// Year, month and day of month (the well-known algorithm over 400-year eras).
-pub(super) fn civil(day: i64) -> (i64, i64, i64) {
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * of_year + 2) / 153;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, of_year - (153 * month_index + 2) / 5 + 1)
-}
-
-/// The day of a date.
-pub(super) fn day_number(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let month_index = if month > 2 { month - 3 } else { month + 9 };
-    let of_year = (153 * month_index + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - 719_468
+/// 1 is January.
+pub(super) fn month(day: i64) -> usize {
+    Day(day as i32).date().1 as usize
 }
 
 /// `yyyy-MM-dd`.
 pub(super) fn date_bytes(day: i64) -> [u8; 10] {
-    let (year, month, of_month) = civil(day);
-    let digit = |value: i64| b'0' + (value % 10) as u8;
+    let (year, month, of_month) = Day(day as i32).date();
+    let digit = |value: i32| b'0' + (value % 10) as u8;
     [
         digit(year / 1000),
         digit(year / 100),
@@ -125,8 +109,7 @@ pub(super) fn arrivals(flow: Flow, daily: f64, time: i64) -> f64 {
         Flow::Pharmacy => (&PHARMACY_HOURS, &PHARMACY_WEEK),
         Flow::Admission => (&ADMISSION_HOURS, &HOSPITAL_WEEK),
     };
-    let (_, month, _) = civil(day);
     let shape = f64::from(hours[(clock(time) / HOUR) as usize]) / 60_000.0;
-    let factor = f64::from(week[weekday(day)]) * f64::from(SEASON[(month - 1) as usize]) / 10_000.0;
+    let factor = f64::from(week[weekday(day)]) * f64::from(SEASON[month(day) - 1]) / 10_000.0;
     daily * shape * factor
 }

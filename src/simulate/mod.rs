@@ -38,6 +38,7 @@ mod visit;
 #[cfg(test)]
 mod tests;
 
+use crate::record::Day;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -173,7 +174,7 @@ impl Simulator {
     /// each.
     pub fn new(options: Options) -> Self {
         let date = options.start;
-        let first_day = calendar::day_number(i64::from(date.year()), i64::from(date.month()), i64::from(date.day()));
+        let first_day = i64::from(Day::of_date(date.year().into(), date.month().into(), date.day().into()).0);
         let start = first_day * DAY;
         let mut rng = Rng::new(options.seed);
         let planner = plant::Planner::new(&mut rng, start, options.fraud_rate > 0.0);

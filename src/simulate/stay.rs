@@ -4,7 +4,7 @@
 //! (no daily limit broken, no two levels side by side).
 
 use super::bill::{Bill, Detail, Ident, settle};
-use super::calendar::{DAY, HOUR, MINUTE, civil, day_of};
+use super::calendar::{DAY, HOUR, MINUTE, day_of, month};
 use super::catalogue::{
     AIR_CONDITIONING, BED_WARD, CONSULT_INPATIENT, DEPARTMENTS, ECG_HOURS, Group, HEATING, ITEMS, NURSING_1, NURSING_2,
     NURSING_3, OXIMETRY_HOURS,
@@ -123,8 +123,7 @@ impl Stay {
         let mut table = Table { city, place: ward.place, from, to, next_serial: day as u32 * 100 + 1, details };
         if day < last {
             table.put_item(&mut rng, BED_WARD, 1);
-            let (_, month, _) = civil(day_of(date));
-            match month {
+            match month(day_of(date)) {
                 11..=12 | 1..=3 => table.put_item(&mut rng, HEATING, 1),
                 6..=9 => table.put_item(&mut rng, AIR_CONDITIONING, 1),
                 _ => {}

@@ -3,9 +3,7 @@
 
 use super::SinkError;
 use super::sqlite::{self, SqliteSink};
-use crate::alert::AlertStatus;
-use crate::alert::book::KnownAlert;
-use crate::alert::stored;
+use crate::alert::{Alert, AlertStatus, stored};
 use crate::record::Time;
 use crate::rules::rule::Severity;
 use parking_lot::Mutex;
@@ -107,7 +105,7 @@ pub struct Count {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
     /// Its last revision.
-    pub alert: KnownAlert,
+    pub alert: Alert,
     /// Whether all required sinks have that.
     pub delivered: bool,
 }
@@ -232,15 +230,14 @@ impl Store {
     /// The store cannot be read.
     pub fn known(&self, mut show: impl FnMut(Known)) -> Result<(), SinkError> {
         const SQL: &str = "
-            SELECT body, current <= delivered, shadow FROM alerts JOIN revisions ON revisions.id = current, progress
+            SELECT body, shadow, current <= delivered FROM alerts JOIN revisions ON revisions.id = current, progress
             ORDER BY number";
         self.read(|connection| {
             let mut statement = connection.prepare(SQL)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let mut alert = stored::known_alert(row.get_ref(0)?.as_str()?).map_err(|error| unreadable(0, error))?;
-                alert.shadow = row.get(2)?;
-                show(Known { alert, delivered: row.get(1)? });
+                let alert = stored::alert(row.get_ref(0)?.as_str()?, row.get(1)?);
+                show(Known { alert: alert.map_err(|error| unreadable(0, error))?, delivered: row.get(2)? });
             }
             Ok(())
         })

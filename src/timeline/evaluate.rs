@@ -5,10 +5,10 @@ use super::shard::{Keys, TimelineShard};
 use super::{Entry, around};
 use crate::detect::plan::{DAY_ITEM, RuleNumber, VISIT_ITEM};
 use crate::detect::{
-    DayFacts, VisitFacts, World, after_death, distinct_count, during_stay, exclusive_pair, missing_activity, next_stay,
-    overlap, quantity_limit, repeat, run, threshold,
+    DayFacts, VisitFacts, World, after_death, contradiction, distinct_count, during_stay, exclusive_pair,
+    missing_activity, next_stay, overlap, quantity_limit, repeat, run, threshold,
 };
-use crate::live::details::LiveDetail;
+use crate::live::details::{LiveDetail, LiveDetails};
 use crate::live::settlements::LiveSettlement;
 use crate::live::stays::Stay;
 use crate::live::visits::OpenVisit;
@@ -25,7 +25,7 @@ impl TimelineShard {
     ) {
         for open in visits {
             self.evaluate_visit_settlements(open.visit, world, changes);
-            self.evaluate_visit_details(open.visit, &open.live.details, world, changes);
+            self.evaluate_visit_details(open.visit, &open.live, world, changes);
         }
     }
 
@@ -46,11 +46,12 @@ impl TimelineShard {
     fn evaluate_visit_details(
         &mut self,
         visit: VisitId,
-        details: &[LiveDetail],
+        live: &LiveDetails,
         world: &World<'_>,
         changes: &mut Vec<FindingChange>,
     ) {
-        let facts = VisitFacts { visit, details, stay: world.visits.stay(visit) };
+        let LiveDetails { details, over_refunds } = live;
+        let facts = VisitFacts { visit, details, over_refunds, stay: world.visits.stay(visit) };
         let marks = details.iter().fold(0, |marks, detail| marks | detail.passes);
         let mut found = Vec::new();
         for (number, detection) in rules(world, &world.plan.visit_details) {
@@ -63,6 +64,9 @@ impl TimelineShard {
                 }
                 Detection::MissingActivity(rule) => {
                     missing_activity::in_visit(world, number, rule, &facts, &mut found);
+                }
+                Detection::Contradiction(what) => {
+                    contradiction::in_visit(world, number, *what, &facts, &mut found);
                 }
                 _ => {}
             }

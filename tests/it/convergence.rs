@@ -5,8 +5,7 @@
 use crate::reference::{Outcome, RefAlert, RefEvidence, Tables, judge};
 use crate::rule_sets;
 use crate::worlds::{Dice, World, duplicated, shuffled, world};
-use fundwatch::alert::stored::known_alert;
-use fundwatch::alert::{Alert, AlertId, AlertStatus, Role, yuan};
+use fundwatch::alert::{Alert, AlertId, AlertStatus, Role, stored, yuan};
 use fundwatch::checkpoint::restore::restore;
 use fundwatch::checkpoint::store::Checkpoints;
 use fundwatch::checkpoint::writer::{Job, Scribe};
@@ -125,7 +124,8 @@ impl<'a> Run<'a> {
             return;
         };
         let told = self.told.values().map(|alert| {
-            known_alert(&serde_json::to_string(alert).expect("an alert is JSON")).expect("an alert can be read back")
+            let body = serde_json::to_string(alert).expect("an alert is JSON");
+            stored::alert(&body, alert.shadow).expect("an alert can be read back")
         });
         restored.engine.know(told);
         self.engine = restored.engine;

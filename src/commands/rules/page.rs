@@ -1,7 +1,8 @@
 //! A rule as a page that a hearing can read.
 
-use crate::rules::rule::{Amount, Bilingual, Conclusion, Severity, SeverityBands, Status};
-use crate::rules::{Library, RuleFile, severity};
+use crate::rules::rule::{Amount, Bilingual, Conclusion, Severity, Status};
+use crate::rules::severity::{self, SeverityBands};
+use crate::rules::{Library, RuleFile};
 use std::fmt::Write;
 
 /// A conclusion in Chinese and English.
@@ -57,6 +58,10 @@ fn amount(amount: Amount) -> (&'static str, &'static str) {
         Amount::FundOfVisit => {
             ("该次就诊各笔结算的基金支付总额之和", "the sum of fund_pay_sumamt of the visit's settlements")
         }
+        Amount::OverRefund => (
+            "退费记录纳入基金范围的金额超出原明细的部分；仅数量超出、金额未超出的不计算",
+            "what refund rows take back in the fund's scope beyond the detail's own amount; none where only their count exceeds it",
+        ),
     }
 }
 

@@ -15,7 +15,7 @@ const WORDS = {
     queued: (n) => `排队 ${n}`, retries: (n) => `重试 ${n}`, dropped: (n) => `丢弃 ${n}`,
     source: "来源", rules: "规则集", uptime: "已运行", version: "版本", refused: "最近一次规则重载被拒绝",
     severity: { low: "低", medium: "中", high: "高", critical: "严重" }, withdrawnWord: "已撤销",
-    result: { violation: "违规", suspicious: "可疑", clue: "线索", technical: "技术" },
+    result: { violation: "违规", suspicious: "可疑", clue: "线索", technical: "数据质量" },
     kind: { person: "参保人", visit: "就诊", institution: "机构", doctor: "医师", bed: "床位", item: "项目" },
     role: { violating: "违反", involved: "相关" },
     type: { settlement: "结算", fee_detail: "费用明细", admission: "住院", discharge: "出院", presence: "在床核查" },

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::fields::{self, Kind};
 use super::records::Record;
 use super::values::{Day, Time};
-use super::visits::{live_discharges, stays};
+use super::visits::{live_discharges, reversed_visits, stays};
 
 /// All live facts that rules look at.
 pub struct Facts {
@@ -19,6 +19,10 @@ pub struct Facts {
     pub discharges: Vec<Discharge>,
     /// Sorted by `begntime`, then `mdtrt_id`.
     pub stays: Vec<Stay>,
+    /// Point 6: details with a net `cnt` below 0.
+    pub over_refunds: Vec<OverRefund>,
+    /// Point 9: visits with a discharge before their admission.
+    pub reversed_visits: Vec<ReversedVisit>,
 }
 
 #[derive(Debug, Clone)]
@@ -45,10 +49,23 @@ pub struct Detail {
     pub med_list_codg: String,
     pub med_chrgitm_type: Option<String>,
     pub fee_ocur_time: Time,
-    /// Net of refund rows, in 1/10000.
+    /// In 1/10000; of a live detail net of refund rows.
     pub cnt: i128,
-    /// `inscp` of section 3, net of refund rows, in fen.
+    /// `inscp` of section 3, in fen; of a live detail net of refund rows.
     pub inscp: i128,
+}
+
+/// A detail and the refund rows that count against it, each with its own amounts.
+#[derive(Debug, Clone)]
+pub struct OverRefund {
+    pub detail: Detail,
+    pub rows: Vec<Detail>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ReversedVisit {
+    pub begntime: Time,
+    pub discharge: Discharge,
 }
 
 #[derive(Debug, Clone)]
@@ -114,11 +131,12 @@ impl SettlementStates {
 pub fn facts(received: &BTreeSet<Record>) -> Facts {
     let (mut settlements, states) = live_settlements(received);
     settlements.sort_by_key(|settlement| (settlement.setl_time.clone(), settlement.setl_id.clone()));
-    let details = live_details(received, &states);
+    let (details, over_refunds) = live_details(received, &states);
     let discharges = live_discharges(received);
+    let reversed_visits = reversed_visits(received, &discharges);
     let mut stays = stays(received, &details, &discharges);
     stays.sort_by_key(|stay| (stay.begntime.clone(), stay.mdtrt_id.clone()));
-    Facts { settlements, details, discharges, stays }
+    Facts { settlements, details, discharges, stays, over_refunds, reversed_visits }
 }
 
 pub fn of_kind(received: &BTreeSet<Record>, kind: Kind) -> Vec<&Record> {
@@ -221,12 +239,12 @@ fn settlement(record: &Record) -> Settlement {
     }
 }
 
-/// Points 5, 6 and 7.
-fn live_details(received: &BTreeSet<Record>, states: &SettlementStates) -> Vec<Detail> {
+/// Points 5, 6 and 7: the live details, and those with a net `cnt` below 0.
+fn live_details(received: &BTreeSet<Record>, states: &SettlementStates) -> (Vec<Detail>, Vec<OverRefund>) {
     let kept = all_kept(received, Kind::FeeDetail, Some(states));
     let deletes = effective(received, Kind::FeeDetailDelete);
     let is_deleted = |detail: &Record| deletes.iter().any(|delete| takes_out(delete, detail));
-    let mut live = Vec::new();
+    let (mut live, mut over_refunds) = (Vec::new(), Vec::new());
     for detail in &kept {
         // Point 6: a refund row is never live itself.
         if detail.get("init_feedetl_sn").is_some() {
@@ -236,31 +254,36 @@ fn live_details(received: &BTreeSet<Record>, states: &SettlementStates) -> Vec<D
         if !detail.is_valid() || states.is_dead(detail.get("setl_id")) || is_deleted(detail) || detail.count() <= 0 {
             continue;
         }
-        let mut cnt = detail.count();
-        let mut inscp = inscp(detail);
-        for row in kept.iter().filter(|row| is_refund_row_of(row, detail)) {
-            if nets(row, states) && !is_deleted(row) {
-                cnt += row.count();
-                inscp += self::inscp(row);
-            }
+        let rows = kept.iter().filter(|row| is_refund_row_of(row, detail) && nets(row, states) && !is_deleted(row));
+        let rows: Vec<Detail> = rows.map(|row| as_billed(row)).collect();
+        let mut net = as_billed(detail);
+        for row in &rows {
+            net.cnt += row.cnt;
+            net.inscp += row.inscp;
         }
-        // Net 0 is not live, below 0 neither.
-        if cnt <= 0 {
-            continue;
+        // Net 0 is not live, below 0 neither, and it is a data-quality finding.
+        if net.cnt > 0 {
+            live.push(net);
+        } else if net.cnt < 0 {
+            over_refunds.push(OverRefund { detail: as_billed(detail), rows });
         }
-        live.push(Detail {
-            mdtrt_id: detail.text("mdtrt_id").into(),
-            feedetl_sn: detail.text("feedetl_sn").into(),
-            setl_id: detail.owned("setl_id"),
-            psn_no: detail.text("psn_no").into(),
-            med_list_codg: detail.text("med_list_codg").into(),
-            med_chrgitm_type: detail.owned("med_chrgitm_type"),
-            fee_ocur_time: detail.time("fee_ocur_time"),
-            cnt,
-            inscp,
-        });
     }
-    live
+    (live, over_refunds)
+}
+
+/// A detail or refund row with its own amounts.
+fn as_billed(record: &Record) -> Detail {
+    Detail {
+        mdtrt_id: record.text("mdtrt_id").into(),
+        feedetl_sn: record.text("feedetl_sn").into(),
+        setl_id: record.owned("setl_id"),
+        psn_no: record.text("psn_no").into(),
+        med_list_codg: record.text("med_list_codg").into(),
+        med_chrgitm_type: record.owned("med_chrgitm_type"),
+        fee_ocur_time: record.time("fee_ocur_time"),
+        cnt: record.count(),
+        inscp: inscp(record),
+    }
 }
 
 /// Point 6: a refund row names a detail of the same visit that is no refund row.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::fields::Kind;
-use super::live::{Detail, Discharge, Stay, all_kept, effective, kept, of_kind};
+use super::live::{Detail, Discharge, ReversedVisit, Stay, all_kept, effective, kept, of_kind};
 use super::records::Record;
 
 /// Whether an `admission_cancel` of the visit was received; it is for good.
@@ -109,4 +109,24 @@ pub fn stays(received: &BTreeSet<Record>, details: &[Detail], discharges: &[Disc
         });
     }
     stays
+}
+
+/// Point 9: a discharge before its admission is a data-quality finding.
+///
+/// Decided: of whatever class, since the finding is about the data. At the same time is not before.
+pub fn reversed_visits(received: &BTreeSet<Record>, discharges: &[Discharge]) -> Vec<ReversedVisit> {
+    let mut reversed = Vec::new();
+    for admission in all_kept(received, Kind::Admission, None) {
+        let mdtrt_id = admission.text("mdtrt_id");
+        if !admission.is_valid() || is_admission_cancelled(received, mdtrt_id) {
+            continue;
+        }
+        let begntime = admission.time("begntime");
+        if let Some(discharge) = discharges.iter().find(|discharge| discharge.mdtrt_id == mdtrt_id)
+            && discharge.endtime < begntime
+        {
+            reversed.push(ReversedVisit { begntime, discharge: discharge.clone() });
+        }
+    }
+    reversed
 }

@@ -223,7 +223,7 @@ pub fn refund_row_of(story: &mut Story, detail: &Draft) {
     let billed = detail.fixed("cnt").abs();
     let cnt = match story.dice.below(6) {
         0 => -billed,
-        1 => -billed - 1,
+        1 => -billed - story.dice.pick(&[1, ONE]),
         2 => 0,
         3 => 1 - billed.max(1),
         _ => -billed / 2,

@@ -8,9 +8,9 @@ use crate::reference::judge;
 const SIZE: usize = 40;
 
 /// Rules that must fire in at least 3 % of worlds.
-const RULES: [&str; 18] = [
-    "CHG-01", "DUP-02", "DUP-03", "DUP-04", "DUP-05", "DUP-07", "IDN-01", "PHA-06", "STY-01", "STY-05", "STY-06",
-    "STY-07", "STY-08", "STY-10", "STY-16", "VIS-01", "VIS-03", "VIS-04",
+const RULES: [&str; 20] = [
+    "CHG-01", "DQ-03", "DQ-08", "DUP-02", "DUP-03", "DUP-04", "DUP-05", "DUP-07", "IDN-01", "PHA-06", "STY-01",
+    "STY-05", "STY-06", "STY-07", "STY-08", "STY-10", "STY-16", "VIS-01", "VIS-03", "VIS-04",
 ];
 
 #[test]

@@ -1,6 +1,8 @@
-//! The eighteen rules of section 3 with their default parameters, one file per family.
+//! The eighteen rules of section 3 with their default parameters and the two that tell of the data, one file per
+//! family.
 
 mod chg;
+mod dq;
 mod dup;
 mod idn;
 mod items;
@@ -35,6 +37,8 @@ pub fn judge(facts: &Facts, tables: &Tables) -> Vec<RefAlert> {
     alerts.extend(vis::too_many_institutions_in_a_day(facts));
     alerts.extend(vis::large_settlement(facts));
     alerts.extend(pha::machine_gun_sales(facts));
+    alerts.extend(dq::discharge_before_admission(facts));
+    alerts.extend(dq::refunds_exceed_the_detail(facts));
     alerts
 }
 

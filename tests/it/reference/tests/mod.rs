@@ -4,6 +4,7 @@
 //! counts, so that a case states only what it is about.
 
 mod details;
+mod dq;
 mod dup;
 mod reading;
 mod settlements;
