@@ -27,6 +27,7 @@ pub struct Metrics {
     records: IntCounterVec,
     outcomes: IntCounterVec,
     dead_letters: IntCounterVec,
+    late: IntCounterVec,
     embedded_details: IntCounter,
     revisions: IntCounter,
     alert_revisions: IntCounterVec,
@@ -111,6 +112,11 @@ impl Metrics {
                 &["outcome"],
             ),
             dead_letters: make.counters("fundwatch_dead_letters_total", "Bad records, by reason.", &["reason"]),
+            late: make.counters(
+                "fundwatch_late_records_total",
+                "Records that came after their time was dropped, once for each family of rules that reads their type.",
+                &["family"],
+            ),
             embedded_details: make
                 .counter("fundwatch_embedded_fee_details_total", "Fee details received inside settlements."),
             revisions: make.counter(
@@ -195,6 +201,11 @@ impl Metrics {
         self.batch_records.observe(report.messages() as f64);
         self.batch_time.observe(report.time.as_secs_f64());
         self.latency.observe(report.latency.as_secs_f64());
+    }
+
+    /// Counts late records that a family of rules does not see.
+    pub fn late(&self, family: &str, records: u64) {
+        self.late.with_label_values(&[family]).inc_by(records);
     }
 
     /// Counts revisions of alerts.

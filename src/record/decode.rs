@@ -26,7 +26,12 @@ pub struct Bad {
     pub kind: BadKind,
     /// What is wrong, in words that name the field.
     pub reason: String,
+    /// Where it is [`BadKind::Late`], what it held: a bit for each of [`TYPES`].
+    pub late: LateTypes,
 }
+
+/// Types of records: a bit for each of [`TYPES`].
+pub type LateTypes = u16;
 
 /// The kinds of mistakes, as in contract section 1, "Bad records".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -152,6 +157,11 @@ pub const TYPES: [&str; 9] = [
     Inventory::TYPE,
 ];
 
+/// The bit of a type among [`LateTypes`]; none for other names.
+pub fn type_bit(name: &str) -> LateTypes {
+    TYPES.iter().position(|known| *known == name).map_or(0, |number| 1 << number)
+}
+
 impl Decoded {
     fn new(shards: usize) -> Self {
         fn rows<R>(shards: usize) -> Vec<Rows<R>> {
@@ -217,12 +227,14 @@ pub fn decode(batch: &Batch, range: Range<usize>, window: Window, ids: &Ids) -> 
         detail_values: Values::default(),
         details: Vec::new(),
         names: NameFinder { after: [None; NAMES.len()], last: Name::type_ },
+        late: 0,
     };
     for line in range {
         let message = &batch.messages[line];
         let default_type = batch.origins[message.origin as usize].default_type.as_deref();
         if let Err((kind, reason)) = decoder.message(line as Line, batch.payload(message), default_type) {
-            decoder.out.bad.push(Bad { line: line as Line, kind, reason });
+            let late = std::mem::take(&mut decoder.late);
+            decoder.out.bad.push(Bad { line: line as Line, kind, reason, late });
         }
     }
     decoder.out
@@ -247,6 +259,8 @@ struct Decoder<'i, 'a> {
     /// The elements of `fee_details` of the object at hand.
     details: Vec<Result<FeeDetail, Refused>>,
     names: NameFinder,
+    /// What the message at hand held, where it is late.
+    late: LateTypes,
 }
 
 impl<'a> Decoder<'_, 'a> {
@@ -437,6 +451,10 @@ impl<'a> Decoder<'_, 'a> {
             if time < self.window.from {
                 let reason =
                     format!("it tells of {time}, before {}, up to which records are retained", self.window.from);
+                self.late = type_bit(R::TYPE);
+                if R::TYPE == Settlement::TYPE && !self.details.is_empty() {
+                    self.late |= type_bit(FeeDetail::TYPE);
+                }
                 return Err((BadKind::Late, reason));
             }
             if time <= self.window.until {
