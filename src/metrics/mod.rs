@@ -28,6 +28,7 @@ pub struct Metrics {
     outcomes: IntCounterVec,
     dead_letters: IntCounterVec,
     late: IntCounterVec,
+    future: IntCounter,
     embedded_details: IntCounter,
     revisions: IntCounter,
     alert_revisions: IntCounterVec,
@@ -117,6 +118,10 @@ impl Metrics {
                 "Records that came after their time was dropped, once for each family of rules that reads their type.",
                 &["family"],
             ),
+            future: make.counter(
+                "fundwatch_future_records_total",
+                "Good records further ahead of the clock than engine.future_skew, which do not push time forward.",
+            ),
             embedded_details: make
                 .counter("fundwatch_embedded_fee_details_total", "Fee details received inside settlements."),
             revisions: make.counter(
@@ -196,6 +201,7 @@ impl Metrics {
         for (kind, count) in BadKind::ALL.iter().zip(report.dead_lettered).filter(|(_, count)| *count > 0) {
             self.dead_letters.with_label_values(&[kind.word()]).inc_by(count);
         }
+        self.future.inc_by(report.future);
         self.embedded_details.inc_by(report.embedded_details);
         self.revisions.inc_by(report.revisions);
         self.batch_records.observe(report.messages() as f64);

@@ -126,8 +126,10 @@ pub struct Decoded {
     pub counts: [u64; TYPES.len()],
     /// Details that came inside settlements.
     pub embedded: u64,
-    /// The latest time of a record that is not from the future.
+    /// The latest time of a good record that is not from the future.
     pub latest: Option<Time>,
+    /// Good messages from the future: they do not push time forward.
+    pub future: u64,
 }
 
 /// The times of records that are taken.
@@ -180,6 +182,15 @@ impl Decoded {
             ..Self::default()
         }
     }
+
+    /// Takes note of the time of a good message.
+    fn reach(&mut self, time: Option<Time>, window: Window) {
+        if time.is_some_and(|time| time > window.until) {
+            self.future += 1;
+        } else {
+            self.latest = self.latest.max(time);
+        }
+    }
 }
 
 static NAME_OF: LazyLock<HashMap<&'static str, Name, foldhash::fast::FixedState>> =
@@ -227,14 +238,17 @@ pub fn decode(batch: &Batch, range: Range<usize>, window: Window, ids: &Ids) -> 
         detail_values: Values::default(),
         details: Vec::new(),
         names: NameFinder { after: [None; NAMES.len()], last: Name::type_ },
+        time: None,
         late: 0,
     };
     for line in range {
         let message = &batch.messages[line];
         let default_type = batch.origins[message.origin as usize].default_type.as_deref();
-        if let Err((kind, reason)) = decoder.message(line as Line, batch.payload(message), default_type) {
-            let late = std::mem::take(&mut decoder.late);
-            decoder.out.bad.push(Bad { line: line as Line, kind, reason, late });
+        let outcome = decoder.message(line as Line, batch.payload(message), default_type);
+        let (time, late) = (decoder.time.take(), std::mem::take(&mut decoder.late));
+        match outcome {
+            Ok(()) => decoder.out.reach(time, window),
+            Err((kind, reason)) => decoder.out.bad.push(Bad { line: line as Line, kind, reason, late }),
         }
     }
     decoder.out
@@ -259,7 +273,9 @@ struct Decoder<'i, 'a> {
     /// The elements of `fee_details` of the object at hand.
     details: Vec<Result<FeeDetail, Refused>>,
     names: NameFinder,
-    /// What the message at hand held, where it is late.
+    /// When what the message at hand tells of happened.
+    time: Option<Time>,
+    /// What it held, where it is late.
     late: LateTypes,
 }
 
@@ -457,9 +473,7 @@ impl<'a> Decoder<'_, 'a> {
                 }
                 return Err((BadKind::Late, reason));
             }
-            if time <= self.window.until {
-                self.out.latest = self.out.latest.max(Some(time));
-            }
+            self.time = Some(time);
         }
         if let Some(time) = deleted {
             record.delete(time, self.ids);

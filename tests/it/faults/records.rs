@@ -113,3 +113,40 @@ fn late_records_go_to_a_topic_where_one_is_named() {
     assert_eq!(seen[0].header("kind"), Some("late"));
     assert!(!running.path("fundwatch-data/late.jsonl").exists());
 }
+
+/// The ids of settlements that alerts on the terminal name.
+fn alerted(running: &Running) -> Vec<String> {
+    let id = |alert: Value| alert["evidence"][0]["id"].as_str().unwrap_or_default().to_owned();
+    json_lines(&running.read("out")).into_iter().map(id).collect()
+}
+
+#[test]
+fn a_record_from_the_future_counts_and_does_not_push_time_forward() {
+    let lines = [
+        settlement("S1", "2024-07-01 10:00:00", ""),
+        settlement("S2", "2999-01-01 10:00:00", ""),
+        // Bad for another reason: its time does not count either.
+        settlement("S3", "2024-09-01 10:00:00", r#","begndate":"2024-09-02","enddate":"2024-09-01""#),
+        settlement("S4", "2024-06-25 10:00:00", ""),
+    ];
+    let run = |skew| {
+        let variables = [&ONE_BY_ONE[..], &[("FUNDWATCH__ENGINE__FUTURE_SKEW", skew)]].concat();
+        let mut running = Running::start(&variables, Stdio::piped());
+        let mut stdin = running.stdin();
+        stdin.write_all(lines.join("\n").as_bytes()).expect("it reads");
+        writeln!(stdin).expect("it reads");
+        running.wait_for_records(4);
+        assert_balanced(&running.status());
+        let metrics = [
+            running.metric("fundwatch_future_records_total"),
+            running.metric("fundwatch_dead_letters_total{reason=\"late\"}"),
+        ];
+        drop(stdin);
+        assert_eq!(running.end().0, Some(0), "{}", running.read("words"));
+        (alerted(&running), metrics)
+    };
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    assert_eq!(run("1d"), (ids(&["S1", "S2", "S4"]), [Some(1.0), Some(0.0)]));
+    // Were its clock believed, everything after it would be late.
+    assert_eq!(run("1000000d"), (ids(&["S1", "S2"]), [Some(0.0), Some(1.0)]));
+}
