@@ -1,7 +1,7 @@
 //! Fields that must fit each other, and fields that follow from others.
 
 use super::value::duration_text;
-use super::{Config, DeadLetterKind, SourceKind};
+use super::{Config, LetterKind, Letters, SourceKind};
 use std::time::Duration;
 
 /// Fields that do not fit.
@@ -103,6 +103,7 @@ pub fn cross_checks(config: &Config) -> Vec<Wrong> {
         ("source.kafka.properties", &config.source.kafka.properties),
         ("sinks.kafka.properties", &config.sinks.kafka.properties),
         ("dead_letters.properties", &config.dead_letters.properties),
+        ("late.properties", &config.late.properties),
     ] {
         for (name, reason) in crate::source::kafka::settings::refused(properties) {
             check(false, key, format!("property `{name}` in [{key}]: {reason}"));
@@ -175,17 +176,17 @@ fn sinks(config: &Config, check: &mut impl FnMut(bool, &'static str, String)) {
         ("sinks.kafka.queue", sinks.kafka.queue()),
         ("sinks.webhook.queue", sinks.webhook.queue()),
         ("sinks.sqlite.queue", sinks.sqlite.queue()),
-    ] {
-        check(queue.capacity > 0, key, format!("`{key}` is 0; it must be at least 1"));
+    ]
+    .map(|(key, queue)| (key, queue.capacity))
+    .into_iter()
+    .chain([("dead_letters.queue", config.dead_letters.queue), ("late.queue", config.late.queue)])
+    {
+        check(queue > 0, key, format!("`{key}` is 0; it must be at least 1"));
     }
-    check(
-        config.dead_letters.queue > 0,
-        "dead_letters.queue",
-        "`dead_letters.queue` is 0; it must be at least 1".into(),
-    );
     for (key, size) in [
         ("sinks.file.rotate_bytes", sinks.file.rotate_bytes),
         ("dead_letters.rotate_bytes", config.dead_letters.rotate_bytes),
+        ("late.rotate_bytes", config.late.rotate_bytes),
     ] {
         check(size.0 >= 4096, key, format!("`{key}` is {size}; it must be at least 4KiB"));
     }
@@ -213,21 +214,44 @@ fn sinks(config: &Config, check: &mut impl FnMut(bool, &'static str, String)) {
             ),
         );
     }
-    let dead = &config.dead_letters;
-    if dead.kind == DeadLetterKind::Kafka {
-        check(!dead.topic.is_empty(), "dead_letters.topic", "`dead_letters.topic` is empty".into());
-        let known = !(dead.brokers.is_empty() && no_brokers);
-        check(known, "dead_letters.brokers", "`dead_letters.brokers` and `source.kafka.brokers` are both empty".into());
-        let loops = config.source.kind == SourceKind::Kafka && config.source.kafka.topics.contains(&dead.topic);
-        check(
-            !loops,
-            "dead_letters.topic",
-            format!(
-                "`dead_letters.topic` is \"{}\", which the source reads: dead letters would go round for ever",
-                dead.topic
-            ),
-        );
+    letters(
+        config,
+        check,
+        config.dead_letters.letters(),
+        ["dead_letters.topic", "dead_letters.brokers"],
+        "dead letters",
+    );
+    letters(config, check, config.late.letters(), ["late.topic", "late.brokers"], "late records");
+    let (dead, late) = (config.dead_letters.letters(), config.late.letters());
+    let one_file = dead.kind == LetterKind::File && late.kind == LetterKind::File && dead.path == late.path;
+    check(
+        !one_file,
+        "late.path",
+        format!("`late.path` is \"{}\", as is `dead_letters.path`; each needs a file of its own", late.path.display()),
+    );
+}
+
+/// Dead letters or late records in a topic; `keys` are those of the topic and of the brokers.
+fn letters(
+    config: &Config,
+    check: &mut impl FnMut(bool, &'static str, String),
+    letters: Letters<'_>,
+    [topic, brokers]: [&'static str; 2],
+    what: &str,
+) {
+    if letters.kind != LetterKind::Kafka {
+        return;
     }
+    check(!letters.topic.is_empty(), topic, format!("`{topic}` is empty"));
+    let known = !(letters.brokers.is_empty() && config.source.kafka.brokers.is_empty());
+    check(known, brokers, format!("`{brokers}` and `source.kafka.brokers` are both empty"));
+    let topics = &config.source.kafka.topics;
+    let loops = config.source.kind == SourceKind::Kafka && topics.iter().any(|read| read == letters.topic);
+    check(
+        !loops,
+        topic,
+        format!("`{topic}` is \"{}\", which the source reads: {what} would go round for ever", letters.topic),
+    );
 }
 
 /// Gives producers without brokers those of the source, with what it takes to be let in.
@@ -237,6 +261,7 @@ pub fn inherit_connection(config: &mut Config) {
     for (brokers, properties) in [
         (&mut config.sinks.kafka.brokers, &mut config.sinks.kafka.properties),
         (&mut config.dead_letters.brokers, &mut config.dead_letters.properties),
+        (&mut config.late.brokers, &mut config.late.properties),
     ] {
         if !brokers.is_empty() {
             continue;
@@ -273,6 +298,13 @@ mod tests {
             ("[engine]\ntime_zone=\"Asia/Nowhere\"", "c.toml:2:11", "Asia/Nowhere"),
             ("[http]\nlisten=\"9464\"", "c.toml:2:8", "127.0.0.1:9464"),
             ("[engine]\nbatch_messages=0", "c.toml:2:16", "from 1 to"),
+            ("[late]\nqueue=0", "c.toml:2:7", "at least 1"),
+            ("[late]\npath=\"fundwatch-data/dead-letters.jsonl\"", "c.toml:2:6", "a file of its own"),
+            (
+                "[source]\nkind=\"kafka\"\n[late]\nkind=\"kafka\"\ntopic=\"fundwatch.records\"",
+                "c.toml:5:7",
+                "late records would go round",
+            ),
         ] {
             let mistakes = Layers::new().file("c.toml", text).resolve().expect_err(text).0;
             assert_eq!(mistakes.len(), 1, "{text}: {mistakes:?}");

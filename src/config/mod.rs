@@ -5,7 +5,7 @@
 //! it does not know; [`check`] compares fields with each other; [`value`] has durations, sizes and secrets.
 
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use value::{Address, Bytes, Properties, Retention, Secret};
 
@@ -32,6 +32,8 @@ pub struct Config {
     pub sinks: Sinks,
     /// Where records go that cannot be read.
     pub dead_letters: DeadLetters,
+    /// Where records go that came after their time was dropped.
+    pub late: Late,
     /// The status page, the API and the metrics.
     pub http: Http,
     /// What is said on standard error.
@@ -340,7 +342,7 @@ pub struct SqliteSink {
 #[serde(deny_unknown_fields)]
 pub struct DeadLetters {
     /// Which of the two is used.
-    pub kind: DeadLetterKind,
+    pub kind: LetterKind,
     /// Dead letters that may wait to be written; then the pipeline waits.
     pub queue: usize,
     /// JSON Lines file.
@@ -357,15 +359,65 @@ pub struct DeadLetters {
     pub properties: Properties,
 }
 
-/// The kinds of places for dead letters.
+/// Where records go that came after their time was dropped; see [`Engine::retention`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Late {
+    /// Which of the two is used.
+    pub kind: LetterKind,
+    /// Late records that may wait to be written; then the pipeline waits.
+    pub queue: usize,
+    /// JSON Lines file.
+    pub path: PathBuf,
+    /// Size at which a new file is begun and the old one gets a number.
+    pub rotate_bytes: Bytes,
+    /// Numbered files that are kept.
+    pub keep: usize,
+    /// Addresses to begin with; resolved as those of the Kafka sink.
+    pub brokers: String,
+    /// The topic.
+    pub topic: String,
+    /// Any property of librdkafka, by its own name.
+    pub properties: Properties,
+}
+
+/// The kinds of places for dead letters and late records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum DeadLetterKind {
+pub enum LetterKind {
     /// A file.
     File,
     /// A Kafka topic.
     Kafka,
 }
+
+/// What dead letters and late records have in common.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "the fields are those of `DeadLetters` and `Late`")]
+pub struct Letters<'c> {
+    pub kind: LetterKind,
+    pub queue: usize,
+    pub path: &'c Path,
+    pub rotate_bytes: Bytes,
+    pub keep: usize,
+    pub brokers: &'c str,
+    pub topic: &'c str,
+    pub properties: &'c Properties,
+}
+
+macro_rules! has_letters {
+    ($($Section:ident)*) => {
+        $(impl $Section {
+            /// What dead letters and late records have in common.
+            pub fn letters(&self) -> Letters<'_> {
+                let Self { kind, queue, path, rotate_bytes, keep, brokers, topic, properties, .. } = self;
+                let (kind, queue, rotate_bytes, keep) = (*kind, *queue, *rotate_bytes, *keep);
+                Letters { kind, queue, path, rotate_bytes, keep, brokers, topic, properties }
+            }
+        })*
+    };
+}
+has_letters!(DeadLetters Late);
 
 /// The status page, the API and the metrics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -65,6 +65,8 @@ pub struct Totals {
     pub revisions: u64,
     /// Fee details that came inside settlements.
     pub embedded: u64,
+    /// Good messages from the future, which do not push time forward.
+    pub future: u64,
     /// Good messages by type, in the order of [`TYPES`].
     pub by_type: [u64; TYPES.len()],
 }

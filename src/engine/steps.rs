@@ -269,6 +269,7 @@ impl Engine {
         self.totals.revisions += receipts.revisions();
         for part in decoded {
             self.totals.embedded += part.embedded;
+            self.totals.future += part.future;
             for (total, count) in self.totals.by_type.iter_mut().zip(part.counts) {
                 *total += count;
             }

@@ -17,6 +17,8 @@ pub struct BatchReport {
     pub dead_lettered: [u64; BadKind::ALL.len()],
     /// Fee details that came inside settlements.
     pub embedded_details: u64,
+    /// Good messages from the future.
+    pub future: u64,
     /// Records with an identity known under other content.
     pub revisions: u64,
     /// From the batch being handed over to its alerts being ready.
@@ -34,6 +36,7 @@ impl BatchReport {
             processed: after.processed - before.processed,
             redelivered: after.redelivered - before.redelivered,
             embedded_details: after.embedded - before.embedded,
+            future: after.future - before.future,
             revisions: after.revisions - before.revisions,
             ..Self::default()
         };

@@ -27,6 +27,8 @@ pub struct Metrics {
     records: IntCounterVec,
     outcomes: IntCounterVec,
     dead_letters: IntCounterVec,
+    late: IntCounterVec,
+    future: IntCounter,
     embedded_details: IntCounter,
     revisions: IntCounter,
     alert_revisions: IntCounterVec,
@@ -111,6 +113,15 @@ impl Metrics {
                 &["outcome"],
             ),
             dead_letters: make.counters("fundwatch_dead_letters_total", "Bad records, by reason.", &["reason"]),
+            late: make.counters(
+                "fundwatch_late_records_total",
+                "Records that came after their time was dropped, once for each family of rules that reads their type.",
+                &["family"],
+            ),
+            future: make.counter(
+                "fundwatch_future_records_total",
+                "Good records further ahead of the clock than engine.future_skew, which do not push time forward.",
+            ),
             embedded_details: make
                 .counter("fundwatch_embedded_fee_details_total", "Fee details received inside settlements."),
             revisions: make.counter(
@@ -190,11 +201,17 @@ impl Metrics {
         for (kind, count) in BadKind::ALL.iter().zip(report.dead_lettered).filter(|(_, count)| *count > 0) {
             self.dead_letters.with_label_values(&[kind.word()]).inc_by(count);
         }
+        self.future.inc_by(report.future);
         self.embedded_details.inc_by(report.embedded_details);
         self.revisions.inc_by(report.revisions);
         self.batch_records.observe(report.messages() as f64);
         self.batch_time.observe(report.time.as_secs_f64());
         self.latency.observe(report.latency.as_secs_f64());
+    }
+
+    /// Counts late records that a family of rules does not see.
+    pub fn late(&self, family: &str, records: u64) {
+        self.late.with_label_values(&[family]).inc_by(records);
     }
 
     /// Counts revisions of alerts.

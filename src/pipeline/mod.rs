@@ -16,10 +16,10 @@ use crate::engine::Engine;
 use crate::metrics::BatchReport;
 use crate::record::decode::Bad;
 use crate::rules::Watch;
-use crate::sink::store::Store;
-use crate::sink::{DeadLetter, Fanout, SinkFailure};
+use crate::sink::DeadLetter;
 use crate::source::{Delivery, Event, Received, Running};
 use anyhow::{Context as _, bail};
+use outputs::Outputs;
 use publish::Publisher;
 use shutdown::Shutdown;
 use std::collections::VecDeque;
@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
+pub mod outputs;
 pub mod publish;
 pub mod setup;
 pub mod shutdown;
@@ -37,16 +38,6 @@ const TICK: Duration = Duration::from_millis(20);
 const PUBLISH: Duration = Duration::from_millis(250);
 /// How long a source may take to come back once everything it sent is done.
 const SOURCE_GRACE: Duration = Duration::from_secs(5);
-
-/// Where what comes out goes.
-pub struct Outputs {
-    /// Alerts.
-    pub alerts: Fanout<Alert>,
-    /// Records that cannot be read.
-    pub dead_letters: Fanout<DeadLetter>,
-    /// What a former run has left; `None`: nothing.
-    pub store: Option<Store>,
-}
 
 /// A pipeline that is set up; see [`setup`].
 pub struct Pipeline {
@@ -129,7 +120,7 @@ impl Pipeline {
                 Received::End => return Ok(if stop_by.is_some() { Ended::Stopped } else { Ended::AtEnd }),
             }
             self.acknowledge();
-            if let Some(failure) = self.failure() {
+            if let Some(failure) = self.outputs.failure() {
                 return Err(failure).context("the pipeline cannot go on");
             }
             let now = Instant::now();
@@ -153,6 +144,7 @@ impl Pipeline {
         let mut report = BatchReport::between(&before, &self.engine.totals(), &outcome.bad);
         report.time = started.elapsed();
         let new: Vec<Bad> = outcome.bad.into_iter().filter(|bad| !is_settled(&delivery, bad)).collect();
+        self.publisher.late(&new);
         let letters = DeadLetter::of_batch(&delivery.batch, &new);
         if let Some(warm_up) = &mut self.warm_up {
             warm_up.records += delivery.batch.messages.len() as u64;
@@ -165,19 +157,11 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Hands alerts and dead letters to all sinks, under the next sequence number.
+    /// Hands alerts and letters to all sinks, under the next sequence number.
     fn send(&mut self, alerts: Vec<Alert>, letters: Vec<DeadLetter>) -> anyhow::Result<()> {
         self.sequence += 1;
         self.publisher.alerts(&alerts);
-        let letters: Arc<[DeadLetter]> = letters.into();
-        let alerts: Arc<[Alert]> = alerts.into();
-        self.outputs.dead_letters.send(self.sequence, &letters).context("failed to hand over dead letters")?;
-        self.outputs.alerts.send(self.sequence, &alerts).context("failed to hand over alerts")
-    }
-
-    /// What a required sink has failed of, if one has.
-    fn failure(&self) -> Option<SinkFailure> {
-        self.outputs.alerts.failure().or_else(|| self.outputs.dead_letters.failure())
+        self.outputs.send(self.sequence, alerts, letters)
     }
 
     /// Tells the source what is done.
@@ -185,7 +169,7 @@ impl Pipeline {
         if self.warm_up.is_some() || self.waiting.is_empty() {
             return;
         }
-        let acknowledged = self.outputs.alerts.acknowledged().min(self.outputs.dead_letters.acknowledged());
+        let acknowledged = self.outputs.acknowledged();
         let mut done = None;
         while let Some((_, delivery)) = self.waiting.pop_front_if(|(sequence, _)| *sequence <= acknowledged) {
             done = Some(delivery);
@@ -271,19 +255,15 @@ impl Pipeline {
     }
 
     fn publish(&self) {
-        let sinks = [self.outputs.alerts.status(), self.outputs.dead_letters.status()].concat();
-        self.publisher.publish(&self.engine, &self.source.inlet, sinks, self.warm_up.is_some());
+        self.publisher.publish(&self.engine, &self.source.inlet, self.outputs.status(), self.warm_up.is_some());
     }
 
     /// Lets the sinks finish, and the source if it may still want something.
     fn close(&mut self, in_order: bool) -> anyhow::Result<()> {
-        let deadline = Instant::now() + if in_order { self.shutdown_timeout } else { Duration::ZERO };
-        let left = || deadline.saturating_duration_since(Instant::now());
-        let mut undelivered = self.outputs.alerts.close(left());
-        undelivered.extend(self.outputs.dead_letters.close(left()));
+        let undelivered = self.outputs.close(if in_order { self.shutdown_timeout } else { Duration::ZERO });
         self.publish();
         self.publisher.ended();
-        let failure = self.failure();
+        let failure = self.outputs.failure();
         for left in &undelivered {
             warn!(sink = left.sink, items = left.items, "not everything was delivered; it comes again after a restart");
         }

@@ -4,10 +4,15 @@ use crate::alert::{Alert, AlertId};
 use crate::clock;
 use crate::engine::{Engine, Retained};
 use crate::metrics::{BatchReport, Metrics};
+use crate::record::decode::{Bad, BadKind, LateTypes, type_bit};
 use crate::rules::rule::{Map, RuleSet};
 use crate::source::Inlet;
 use crate::status::{Board, RecordTotals, RuleSetStatus, RuleTotals, SinkStatus, StateSize, Tally};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// The label of late records of types that no rule reads.
+const NO_FAMILY: &str = "none";
 
 /// Keeps board and metrics up to date.
 pub struct Publisher {
@@ -19,14 +24,23 @@ pub struct Publisher {
     revisions: u64,
     /// The rules that run, without their alerts.
     rules: Vec<RuleTotals>,
+    /// The families of rules that run, with the types of records that they read.
+    families: BTreeMap<String, LateTypes>,
 }
 
 impl Publisher {
     /// Publishes for a source with a name, under rules.
     pub fn new(board: Board, metrics: Arc<Metrics>, source: String, rules: &RuleSet) -> Self {
         board.update(|status| status.source = source);
-        let mut publisher =
-            Self { board, metrics, tally: Tally::default(), last: Map::default(), revisions: 0, rules: Vec::new() };
+        let mut publisher = Self {
+            board,
+            metrics,
+            tally: Tally::default(),
+            last: Map::default(),
+            revisions: 0,
+            rules: Vec::new(),
+            families: BTreeMap::new(),
+        };
         publisher.rules(rules);
         publisher
     }
@@ -43,6 +57,9 @@ impl Publisher {
                 ..RuleTotals::default()
             })
             .collect();
+        self.families = families(set);
+        // From the start, so that the first rise is seen.
+        self.families.keys().map(String::as_str).chain([NO_FAMILY]).for_each(|family| self.metrics.late(family, 0));
         self.metrics.rule_set(&set.version, set.rules.iter().map(|rule| rule.status));
         self.metrics.reload(true);
         let version = set.version.clone();
@@ -65,6 +82,19 @@ impl Publisher {
     pub fn batch(&self, report: &BatchReport) {
         self.metrics.batch(report);
         self.board.latency(report.latency);
+    }
+
+    /// Counts late records with every family of rules that would have read them.
+    pub fn late(&self, bad: &[Bad]) {
+        let late = || bad.iter().filter(|bad| bad.kind == BadKind::Late);
+        if late().next().is_none() {
+            return;
+        }
+        for (family, types) in &self.families {
+            self.metrics.late(family, late().filter(|bad| bad.late & types != 0).count() as u64);
+        }
+        let read = self.families.values().fold(0, |all, types| all | types);
+        self.metrics.late(NO_FAMILY, late().filter(|bad| bad.late & read == 0).count() as u64);
     }
 
     /// Revisions go out.
@@ -155,6 +185,15 @@ impl Publisher {
     pub fn ended(&self) {
         self.board.update(|status| status.ended = true);
     }
+}
+
+fn families(set: &RuleSet) -> BTreeMap<String, LateTypes> {
+    let mut families = BTreeMap::new();
+    for rule in &set.rules {
+        *families.entry(rule.family.clone()).or_default() |=
+            rule.reads.iter().fold(0, |types, name| types | type_bit(name));
+    }
+    families
 }
 
 fn state(retained: Retained) -> Vec<StateSize> {

@@ -1,16 +1,17 @@
 //! From a configuration to a running pipeline.
 
+use super::outputs::Outputs;
 use super::publish::Publisher;
 use super::shutdown::Shutdown;
-use super::{Outputs, Pipeline, RuleReload};
+use super::{Pipeline, RuleReload};
 use crate::config::{self, Config, SourceKind, Start};
 use crate::engine::{Engine, Options};
 use crate::http;
 use crate::metrics::Metrics;
 use crate::record::Ids;
 use crate::rules::{Mistakes, RuleSet, RulesDir, Watch};
-use crate::sink::from_config::{alert_sinks, dead_letter_sink};
-use crate::sink::{Fanout, store::Store};
+use crate::sink::from_config::{alert_sinks, letter_sink};
+use crate::sink::{Fanout, dead_letter, store::Store};
 use crate::source;
 use crate::status::Board;
 use anyhow::Context as _;
@@ -81,7 +82,10 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
     let board = Board::new();
     let metrics = Arc::new(Metrics::new());
     let sinks = alert_sinks(&config.sinks, &board).context("failed to set up the sinks")?;
-    let dead_letters = dead_letter_sink(&config.dead_letters).context("failed to set up the dead letters")?;
+    let dead_letters = letter_sink(dead_letter::NAME, config.dead_letters.letters());
+    let dead_letters = dead_letters.context("failed to set up the dead letters")?;
+    let late = letter_sink(dead_letter::LATE, config.late.letters());
+    let late = late.context("failed to set up the place of late records")?;
     warn_of_forgetful_store(config, sinks.store.as_ref());
     let source = source::of_config(config, sinks.store.as_ref().is_some_and(has_alerts));
     let publisher = Publisher::new(board.clone(), metrics.clone(), source.name(), engine.rules());
@@ -96,6 +100,7 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
     let outputs = Outputs {
         alerts: Fanout::start(sinks.sinks, &metrics),
         dead_letters: Fanout::start(vec![dead_letters], &metrics),
+        late: Fanout::start(vec![late], &metrics),
         store: sinks.store,
     };
     let interval = config.rules.reload_interval;

@@ -26,7 +26,12 @@ pub struct Bad {
     pub kind: BadKind,
     /// What is wrong, in words that name the field.
     pub reason: String,
+    /// Where it is [`BadKind::Late`], what it held: a bit for each of [`TYPES`].
+    pub late: LateTypes,
 }
+
+/// Types of records: a bit for each of [`TYPES`].
+pub type LateTypes = u16;
 
 /// The kinds of mistakes, as in contract section 1, "Bad records".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -121,8 +126,10 @@ pub struct Decoded {
     pub counts: [u64; TYPES.len()],
     /// Details that came inside settlements.
     pub embedded: u64,
-    /// The latest time of a record that is not from the future.
+    /// The latest time of a good record that is not from the future.
     pub latest: Option<Time>,
+    /// Good messages from the future: they do not push time forward.
+    pub future: u64,
 }
 
 /// The times of records that are taken.
@@ -152,6 +159,11 @@ pub const TYPES: [&str; 9] = [
     Inventory::TYPE,
 ];
 
+/// The bit of a type among [`LateTypes`]; none for other names.
+pub fn type_bit(name: &str) -> LateTypes {
+    TYPES.iter().position(|known| *known == name).map_or(0, |number| 1 << number)
+}
+
 impl Decoded {
     /// Nothing, for so many shards.
     pub fn new(shards: usize) -> Self {
@@ -169,6 +181,15 @@ impl Decoded {
             presences: rows(shards),
             inventory: rows(shards),
             ..Self::default()
+        }
+    }
+
+    /// Takes note of the time of a good message.
+    fn reach(&mut self, time: Option<Time>, window: Window) {
+        if time.is_some_and(|time| time > window.until) {
+            self.future += 1;
+        } else {
+            self.latest = self.latest.max(time);
         }
     }
 }
@@ -218,12 +239,17 @@ pub fn decode(batch: &Batch, range: Range<usize>, window: Window, ids: &Ids) -> 
         detail_values: Values::default(),
         details: Vec::new(),
         names: NameFinder { after: [None; NAMES.len()], last: Name::type_ },
+        time: None,
+        late: 0,
     };
     for line in range {
         let message = &batch.messages[line];
         let default_type = batch.origins[message.origin as usize].default_type.as_deref();
-        if let Err((kind, reason)) = decoder.message(line as Line, batch.payload(message), default_type) {
-            decoder.out.bad.push(Bad { line: line as Line, kind, reason });
+        let outcome = decoder.message(line as Line, batch.payload(message), default_type);
+        let (time, late) = (decoder.time.take(), std::mem::take(&mut decoder.late));
+        match outcome {
+            Ok(()) => decoder.out.reach(time, window),
+            Err((kind, reason)) => decoder.out.bad.push(Bad { line: line as Line, kind, reason, late }),
         }
     }
     decoder.out
@@ -248,6 +274,10 @@ struct Decoder<'i, 'a> {
     /// The elements of `fee_details` of the object at hand.
     details: Vec<Result<FeeDetail, Refused>>,
     names: NameFinder,
+    /// When what the message at hand tells of happened.
+    time: Option<Time>,
+    /// What it held, where it is late.
+    late: LateTypes,
 }
 
 impl<'a> Decoder<'_, 'a> {
@@ -438,11 +468,13 @@ impl<'a> Decoder<'_, 'a> {
             if time < self.window.from {
                 let reason =
                     format!("it tells of {time}, before {}, up to which records are retained", self.window.from);
+                self.late = type_bit(R::TYPE);
+                if R::TYPE == Settlement::TYPE && !self.details.is_empty() {
+                    self.late |= type_bit(FeeDetail::TYPE);
+                }
                 return Err((BadKind::Late, reason));
             }
-            if time <= self.window.until {
-                self.out.latest = self.out.latest.max(Some(time));
-            }
+            self.time = Some(time);
         }
         if let Some(time) = deleted {
             record.delete(time, self.ids);

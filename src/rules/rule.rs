@@ -99,6 +99,8 @@ pub struct Rule {
     pub name: Bilingual,
     /// The family's folder name, for example `stays`.
     pub family: String,
+    /// The records and tables that it reads.
+    pub reads: Vec<String>,
     /// How sure its findings are.
     pub result: Conclusion,
     /// How far it is in service.

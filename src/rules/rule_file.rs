@@ -31,8 +31,6 @@ pub struct RuleFile {
     pub false_positives: Vec<Bilingual>,
     /// What an investigation should ask for.
     pub ask_for: Vec<Bilingual>,
-    /// The records and tables that it reads.
-    pub reads: Vec<String>,
     /// The fields of its detection.
     pub fields: Vec<ShownField>,
     /// Its tests.
@@ -128,6 +126,7 @@ fn read_rule<'a>(table: &Table<'a>, folder: &Folder, path: &str, context: &mut C
         version,
         name: name?,
         family: family?.value.to_owned(),
+        reads: reads?,
         result: result?,
         status: status?,
         subject: subject?,
@@ -146,7 +145,6 @@ fn read_rule<'a>(table: &Table<'a>, folder: &Folder, path: &str, context: &mut C
         exemptions,
         false_positives,
         ask_for,
-        reads: reads?,
         fields,
         examples,
     })

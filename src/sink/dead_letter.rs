@@ -1,4 +1,5 @@
-//! Dead letters: records that cannot be read, as they came, with where they stood and what is wrong.
+//! Dead letters: records that cannot be read, as they came, with where they stood and what is wrong. Records that came
+//! after their time was dropped are such letters too, in a place of their own.
 
 use super::json_lines::{JsonLines, Rotation};
 use super::{Item, SinkError};
@@ -13,8 +14,10 @@ use std::path::Path;
 
 /// What metrics and messages call the sink of dead letters.
 pub const NAME: &str = "dead_letters";
+/// The same of the sink of late records.
+pub const LATE: &str = "late";
 
-/// A record that cannot be read.
+/// A record that cannot be read, or came too late.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// Its bytes, as they came.
@@ -107,10 +110,10 @@ impl DeadLetterFile {
     }
 }
 
-/// The file of dead letters as a sink.
+/// A file of dead letters as a sink with a name.
 ///
 /// # Errors
 /// The file cannot be opened.
-pub fn file(path: &Path, rotation: Rotation) -> Result<JsonLines, SinkError> {
-    JsonLines::open(NAME, path, Some(rotation))
+pub fn file(name: &'static str, path: &Path, rotation: Rotation) -> Result<JsonLines, SinkError> {
+    JsonLines::open(name, path, Some(rotation))
 }

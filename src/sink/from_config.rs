@@ -73,18 +73,19 @@ pub fn alert_sinks(config: &config::Sinks, board: &Board) -> Result<AlertSinks, 
     Ok(AlertSinks { sinks, store, live })
 }
 
-/// Sets the sink of dead letters up. Input counts as done only when its dead letters are written.
+/// Sets a sink of dead letters up, under the name that metrics show. Input counts as done only when its letters are
+/// written.
 ///
 /// # Errors
 /// It cannot be set up.
-pub fn dead_letter_sink(config: &config::DeadLetters) -> Result<Started<DeadLetter>, SinkError> {
+pub fn letter_sink(name: &'static str, config: config::Letters<'_>) -> Result<Started<DeadLetter>, SinkError> {
     let sink: Box<dyn Sink<DeadLetter>> = match config.kind {
-        config::DeadLetterKind::File => {
+        config::LetterKind::File => {
             let rotation = Rotation { bytes: config.rotate_bytes.0, keep: config.keep };
-            Box::new(dead_letter::file(&config.path, rotation)?)
+            Box::new(dead_letter::file(name, config.path, rotation)?)
         }
-        config::DeadLetterKind::Kafka => {
-            Box::new(KafkaTopic::new(dead_letter::NAME, &config.brokers, &config.topic, config.properties.reveal())?)
+        config::LetterKind::Kafka => {
+            Box::new(KafkaTopic::new(name, config.brokers, config.topic, config.properties.reveal())?)
         }
     };
     Ok((sink, SinkQueue { capacity: config.queue, required: true }))

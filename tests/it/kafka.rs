@@ -67,6 +67,8 @@ impl<'b> Setup<'b> {
             [dead_letters]
             kind = "kafka"
             topic = "{dead_letters}"
+            [late]
+            path = "{late}"
             [http]
             listen = "127.0.0.1:0"
             "#,
@@ -76,6 +78,7 @@ impl<'b> Setup<'b> {
             alerts = names.alerts,
             store = names.dir.path().join("alerts.sqlite").display(),
             dead_letters = names.dead_letters,
+            late = names.dir.path().join("late.jsonl").display(),
         );
         let setup = Setup { broker, names };
         fs::write(setup.config(), config).expect("there is room");

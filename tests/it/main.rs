@@ -5,6 +5,7 @@ mod backtest;
 mod city;
 mod config;
 mod convergence;
+mod faults;
 mod http;
 mod kafka;
 mod reference;

@@ -1,75 +1,13 @@
 //! `fundwatch run` without a broker: the first thing a new user sees, and how it stops.
 
+use crate::support::running::{LIMIT, Running};
 use crate::support::{Backtest, City, assert_same, essence, fundwatch, json_lines, wait_until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-/// What no step takes on any machine.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// The program in a folder of its own, its words and its alerts in files.
-struct Running {
-    child: Child,
-    dir: TempDir,
-}
-
-impl Running {
-    fn start(variables: &[(&str, &str)], stdin: Stdio) -> Running {
-        let dir = tempfile::tempdir().expect("a folder");
-        let create = |name: &str| fs::File::create(dir.path().join(name)).expect("a file");
-        let mut command = fundwatch();
-        command.arg("run").current_dir(dir.path()).envs(variables.iter().copied());
-        command.env("FUNDWATCH__HTTP__LISTEN", "127.0.0.1:0").env_remove("RUST_LOG");
-        command.stdin(stdin).stdout(create("out")).stderr(create("words"));
-        Running { child: command.spawn().expect("it starts"), dir }
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.dir.path().join(name)).expect("it is there")
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().expect("kill").success());
-    }
-
-    /// Waits for the end; the exit status and how long it took.
-    fn end(&mut self) -> (Option<i32>, Duration) {
-        let started = Instant::now();
-        let status = wait_until("the end", LIMIT, || self.child.try_wait().expect("a child"));
-        (status.code(), started.elapsed())
-    }
-
-    fn address(&self) -> String {
-        wait_until("an address", LIMIT, || {
-            let words = self.read("words");
-            let (_, after) = words.split_once("http://")?;
-            after.split_once('/').map(|(address, _)| address.to_owned())
-        })
-    }
-
-    fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address()).expect("it listens");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        answer
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It has mostly ended before.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
 
 #[test]
 fn alerts_appear_within_seconds_and_a_stop_is_orderly() {
@@ -77,8 +15,8 @@ fn alerts_appear_within_seconds_and_a_stop_is_orderly() {
     let started = Instant::now();
     wait_until("an alert", Duration::from_secs(20), || (running.read("out").lines().count() > 3).then_some(()));
     println!("first alerts after {:?}", started.elapsed());
-    assert!(running.get("/readyz").starts_with("HTTP/1.1 200"));
-    assert!(running.get("/metrics").contains("fundwatch_records_total{type=\"settlement\"}"));
+    assert_eq!(running.get("/readyz").0, 200);
+    assert!(running.get("/metrics").1.contains("fundwatch_records_total{type=\"settlement\"}"));
     running.signal("TERM");
     let (code, time) = running.end();
     assert_eq!(code, Some(0), "{}", running.read("words"));
@@ -166,7 +104,7 @@ fn other_rules_on_disk_take_effect_and_wrong_ones_do_not() {
     wait_until("the refusal", LIMIT, || running.read("words").contains("are not taken").then_some(()));
     fs::write(&file, good.replacen("status = \"live\"", "status = \"retired\"", 1)).expect("written");
     wait_until("the other rules", LIMIT, || running.read("words").contains("other rules are in force").then_some(()));
-    let status = running.get("/api/status");
+    let (_, status) = running.get("/api/status");
     assert!(!status.contains("\"refused\":\""), "{status}");
     running.signal("TERM");
     assert_eq!(running.end().0, Some(0));

@@ -96,7 +96,7 @@ pub fn write(library: &Library, file: &RuleFile) -> String {
     for field in &file.fields {
         item(&mut page, "  ", &format!("{} = {}", field.key, field.value));
     }
-    item(&mut page, "  ", &format!("数据 reads: {}", file.reads.join(", ")));
+    item(&mut page, "  ", &format!("数据 reads: {}", file.rule.reads.join(", ")));
     item(&mut page, "  ", &format!("同一线索 identity: {}", rule.identity.join(", ")));
 
     heading(&mut page, "风险等级", "Severity");

@@ -87,8 +87,8 @@ fn dead_letters_hold_the_bytes_their_place_and_the_reason() {
     fs::write(&path, "left by a former run\n").expect("it can be written");
     let batch = Batch::of_lines("records.jsonl", b"{\"type\":\"x\", \"\xe5\x8c\xbb\"}\n\n\xff\xfe\n");
     let bad = [
-        Bad { line: 0, kind: BadKind::NotJson, reason: "a colon is missing".to_owned() },
-        Bad { line: 1, kind: BadKind::NotUtf8, reason: "byte 0 is not UTF-8".to_owned() },
+        Bad { line: 0, kind: BadKind::NotJson, reason: "a colon is missing".to_owned(), late: 0 },
+        Bad { line: 1, kind: BadKind::NotUtf8, reason: "byte 0 is not UTF-8".to_owned(), late: 0 },
     ];
     DeadLetterFile::create(&path).expect("a file").write(&batch, &bad).expect("it can be written");
     let text = fs::read_to_string(&path).expect("the file");

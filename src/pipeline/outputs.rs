@@ -1,0 +1,65 @@
+//! Where what comes out goes: alerts, dead letters and late records, each to sinks of its own, under one sequence.
+
+use crate::alert::Alert;
+use crate::record::decode::BadKind;
+use crate::sink::fanout::Undelivered;
+use crate::sink::store::Store;
+use crate::sink::{DeadLetter, Fanout, SinkFailure};
+use crate::status::SinkStatus;
+use anyhow::Context as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Where what comes out goes.
+pub struct Outputs {
+    /// Alerts.
+    pub alerts: Fanout<Alert>,
+    /// Records that cannot be read.
+    pub dead_letters: Fanout<DeadLetter>,
+    /// Records that came after their time was dropped.
+    pub late: Fanout<DeadLetter>,
+    /// What a former run has left; `None`: nothing.
+    pub store: Option<Store>,
+}
+
+impl Outputs {
+    /// Hands alerts and letters to all sinks, under a sequence number.
+    ///
+    /// # Errors
+    /// A required sink has failed for good.
+    pub fn send(&self, sequence: u64, alerts: Vec<Alert>, letters: Vec<DeadLetter>) -> anyhow::Result<()> {
+        let (late, dead): (Vec<_>, Vec<_>) = letters.into_iter().partition(|letter| letter.kind == BadKind::Late);
+        let (dead, late): (Arc<[DeadLetter]>, Arc<[DeadLetter]>) = (dead.into(), late.into());
+        let alerts: Arc<[Alert]> = alerts.into();
+        self.dead_letters.send(sequence, &dead).context("failed to hand over dead letters")?;
+        self.late.send(sequence, &late).context("failed to hand over late records")?;
+        self.alerts.send(sequence, &alerts).context("failed to hand over alerts")
+    }
+
+    /// The greatest sequence number that all required sinks are done with, and everything before it.
+    pub fn acknowledged(&self) -> u64 {
+        let letters = self.dead_letters.acknowledged().min(self.late.acknowledged());
+        self.alerts.acknowledged().min(letters)
+    }
+
+    /// What a required sink has failed of, if one has.
+    pub fn failure(&self) -> Option<SinkFailure> {
+        let letters = || self.dead_letters.failure().or_else(|| self.late.failure());
+        self.alerts.failure().or_else(letters)
+    }
+
+    /// How the sinks are doing.
+    pub fn status(&self) -> Vec<SinkStatus> {
+        [self.alerts.status(), self.dead_letters.status(), self.late.status()].concat()
+    }
+
+    /// Lets the sinks deliver what they have for so long; what is left over.
+    pub fn close(&mut self, time: Duration) -> Vec<Undelivered> {
+        let deadline = Instant::now() + time;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let mut undelivered = self.alerts.close(left());
+        undelivered.extend(self.dead_letters.close(left()));
+        undelivered.extend(self.late.close(left()));
+        undelivered
+    }
+}
