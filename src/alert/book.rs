@@ -196,7 +196,7 @@ mod tests {
             rule_version: "1".into(),
             rule_name: Arc::new(Bilingual::default()),
             result: Conclusion::Clue,
-            severity: Severity::Low,
+            severity: crate::rules::rule::Severity::Low,
             subject: Subject { kind: SubjectKind::Person, id: "P".into() },
             psn_no: None,
             mdtrt_id: None,

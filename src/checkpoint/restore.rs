@@ -59,7 +59,7 @@ pub enum RestoreError {
 ///
 /// # Errors
 /// None of those that are there can be used.
-pub fn restore(checkpoints: &Checkpoints, make: impl Fn() -> Engine) -> Result<Option<Restored>, RestoreError> {
+pub fn restore(checkpoints: &Checkpoints, mut make: impl FnMut() -> Engine) -> Result<Option<Restored>, RestoreError> {
     let numbers = checkpoints.numbers()?;
     for number in &numbers {
         let damaged = |reason: String| {

@@ -109,6 +109,18 @@ pub fn cross_checks(config: &Config) -> Vec<Wrong> {
             check(false, key, format!("property `{name}` in [{key}]: {reason}"));
         }
     }
+    let state = &config.state;
+    check(state.keep > 0, "state.keep", "`state.keep` is 0; it must be at least 1".into());
+    check(
+        state.interval >= Duration::from_millis(100),
+        "state.interval",
+        format!("`state.interval` is {}; below 100ms nothing else gets done", duration_text(state.interval)),
+    );
+    check(
+        state.url.is_empty() || state.url.starts_with("s3://"),
+        "state.url",
+        format!("`state.url` is \"{}\"; write s3://bucket/prefix, or leave it empty and set `state.path`", state.url),
+    );
     if config.http.enabled {
         let listen = &config.http.listen;
         check(

@@ -282,7 +282,7 @@ impl<'a> Merged<'a> {
             root.insert(&path, numbered(leaf.value, number));
         }
         // Sections of properties have no key of their own in the defaults.
-        for section in ["source.kafka", "sinks.kafka", "dead_letters", "late"] {
+        for section in ["source.kafka", "sinks.kafka", "dead_letters", "late", "state"] {
             root.section(section.split('.').chain([PROPERTIES]));
         }
         let mut config = Config::deserialize(toml::Deserializer::from(root.table())).map_err(|error| {

@@ -34,6 +34,8 @@ pub struct Config {
     pub dead_letters: DeadLetters,
     /// Where records go that came after their time was dropped.
     pub late: Late,
+    /// What survives a restart.
+    pub state: State,
     /// The status page, the API and the metrics.
     pub http: Http,
     /// What is said on standard error.
@@ -389,6 +391,48 @@ pub enum LetterKind {
     File,
     /// A Kafka topic.
     Kafka,
+}
+
+/// What survives a restart: checkpoints of all that is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Whether checkpoints are written.
+    pub enabled: StateEnabled,
+    /// Folder of checkpoints, and of what belongs to this machine alone.
+    pub path: PathBuf,
+    /// `s3://bucket/prefix` where checkpoints lie in a bucket; empty: in the folder.
+    pub url: String,
+    /// Time between checkpoints.
+    #[serde(with = "value::duration")]
+    pub interval: Duration,
+    /// Checkpoints that are kept, beside those against damage.
+    pub keep: usize,
+    /// Options of the bucket, by the names of `object_store`: `endpoint`, `region`, `access_key_id` and so on.
+    pub properties: Properties,
+}
+
+/// Whether checkpoints are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateEnabled {
+    /// Where the source is Kafka.
+    Auto,
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
+impl Config {
+    /// Whether checkpoints are written.
+    pub fn keeps_state(&self) -> bool {
+        match self.state.enabled {
+            StateEnabled::Auto => self.source.kind == SourceKind::Kafka,
+            StateEnabled::On => true,
+            StateEnabled::Off => false,
+        }
+    }
 }
 
 /// What dead letters and late records have in common.

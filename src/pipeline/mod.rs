@@ -9,19 +9,24 @@
 //! Invariants:
 //! - sequence numbers rise by one with every send, whatever the cause (a batch, other rules, the end of a warm-up);
 //! - during a warm-up nothing is done, and dead letters that a former run sent are not sent again;
-//! - rules are replaced between batches, never within one.
+//! - rules are replaced between batches, never within one;
+//! - checkpoints are cut between batches, never in a warm-up; see [`state`].
 
 use crate::alert::{Alert, AlertId};
+use crate::checkpoint::manifest::Positions;
 use crate::engine::Engine;
 use crate::metrics::BatchReport;
 use crate::record::decode::Bad;
 use crate::rules::Watch;
+use crate::rules::rule::Map;
 use crate::sink::DeadLetter;
+use crate::sink::store::Known;
 use crate::source::{Delivery, Event, Received, Running};
 use anyhow::{Context as _, bail};
 use outputs::Outputs;
 use publish::Publisher;
 use shutdown::Shutdown;
+use state::StateKeeper;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +36,7 @@ pub mod outputs;
 pub mod publish;
 pub mod setup;
 pub mod shutdown;
+pub mod state;
 
 /// How long the loop waits for a batch before it looks around.
 const TICK: Duration = Duration::from_millis(20);
@@ -53,6 +59,8 @@ pub struct Pipeline {
     /// Deliveries that are not done, with the sequence number they wait for.
     waiting: VecDeque<(u64, u64)>,
     warm_up: Option<WarmUp>,
+    state: Option<StateKeeper>,
+    former: Option<Former>,
     /// Its thread hangs somewhere.
     source_is_lost: bool,
 }
@@ -71,8 +79,28 @@ pub struct RuleReload {
 struct WarmUp {
     since: Instant,
     records: u64,
-    /// Alerts whose last revision some required sink may not have.
-    undelivered: Vec<AlertId>,
+    /// Revisions that some required sink may not have.
+    undelivered: Vec<Alert>,
+    /// Where it ends, for sources that do not tell.
+    until: Option<Positions>,
+}
+
+impl WarmUp {
+    fn is_over(&self, positions: &Positions) -> bool {
+        let there = |(origin, until): (&String, &u64)| positions.get(origin).is_some_and(|next| next >= until);
+        self.until.as_ref().is_some_and(|until| until.iter().all(there))
+    }
+}
+
+/// What a run before has left, for [`Pipeline`] to begin with.
+#[derive(Default)]
+struct Former {
+    /// The alerts of the checkpoint that was taken back.
+    alerts: Vec<Alert>,
+    /// What sinks that remember have beyond that.
+    recalled: Vec<Alert>,
+    /// Where the warm-up ends, for sources that do not tell.
+    until: Option<Positions>,
 }
 
 /// How a run came to its end.
@@ -106,20 +134,43 @@ impl Pipeline {
     fn turn_until_end(&mut self) -> anyhow::Result<Ended> {
         let mut stop_by: Option<Instant> = None;
         let mut next_publish = Instant::now();
+        if let Some(former) = self.former.take() {
+            self.take_up(former)?;
+        }
         loop {
             if stop_by.is_none() && self.shutdown.requested() {
                 info!("stopping: finishes what was read, then goes");
                 self.source.inlet.stop();
                 stop_by = Some(Instant::now() + self.shutdown_timeout + SOURCE_GRACE);
             }
-            match self.source.inlet.receive(TICK) {
+            self.end_warm_up_when_there()?;
+            let held_up = self.state.as_ref().and_then(|state| state.holds_up(&self.engine));
+            let received = match held_up {
+                // The channel fills, and the source waits.
+                Some(reason) => {
+                    self.publisher.held_up(&reason);
+                    std::thread::sleep(TICK);
+                    Received::Nothing
+                }
+                None => self.source.inlet.receive(TICK),
+            };
+            match received {
                 Received::Event(Event::Batch(delivery)) => self.batch(delivery)?,
                 Received::Event(Event::WarmUpBegins) => self.begin_warm_up()?,
                 Received::Event(Event::WarmUpEnds) => self.end_warm_up()?,
                 Received::Nothing => {}
-                Received::End => return Ok(if stop_by.is_some() { Ended::Stopped } else { Ended::AtEnd }),
+                Received::End => {
+                    let at_end = stop_by.is_none();
+                    if at_end {
+                        self.end_warm_up()?;
+                    }
+                    return Ok(if at_end { Ended::AtEnd } else { Ended::Stopped });
+                }
             }
             self.acknowledge();
+            if let Some(state) = self.state.as_mut().filter(|_| self.warm_up.is_none()) {
+                state.turn(&mut self.engine, self.sequence, &self.outputs)?;
+            }
             if let Some(failure) = self.outputs.failure() {
                 return Err(failure).context("the pipeline cannot go on");
             }
@@ -140,6 +191,9 @@ impl Pipeline {
     fn batch(&mut self, delivery: Delivery) -> anyhow::Result<()> {
         let started = Instant::now();
         let before = self.engine.totals();
+        if let Some(state) = &mut self.state {
+            state.note(&delivery.batch);
+        }
         let outcome = self.engine.process(&delivery.batch);
         let mut report = BatchReport::between(&before, &self.engine.totals(), &outcome.bad);
         report.time = started.elapsed();
@@ -161,6 +215,9 @@ impl Pipeline {
     fn send(&mut self, alerts: Vec<Alert>, letters: Vec<DeadLetter>) -> anyhow::Result<()> {
         self.sequence += 1;
         self.publisher.alerts(&alerts);
+        if let Some(state) = self.state.as_ref().filter(|_| !alerts.is_empty()) {
+            state.tell()?;
+        }
         self.outputs.send(self.sequence, alerts, letters)
     }
 
@@ -190,40 +247,79 @@ impl Pipeline {
                 bail!("stopped before the sinks had everything");
             }
         }
-        let mut known = Vec::new();
-        let mut undelivered = Vec::new();
-        if let Some(store) = &self.outputs.store {
-            store
-                .known(|alert| {
-                    if !alert.delivered {
-                        undelivered.push(alert.alert.alert_id);
-                    }
-                    known.push(alert.alert);
-                })
-                .context("failed to read the alerts of the run before")?;
+        if self.warm_up.is_some() {
+            return Ok(());
         }
+        let (known, undelivered) = self.stored()?;
         info!(alerts = known.len(), "rebuilds the state; compares with the alerts that are known");
         self.engine.begin_warm_up(known);
-        self.warm_up = Some(WarmUp { since: Instant::now(), records: 0, undelivered });
+        self.warm_up = Some(WarmUp { since: Instant::now(), records: 0, undelivered, until: None });
         self.publisher.not_ready("the state is being rebuilt from earlier records");
         Ok(())
+    }
+
+    /// What the store knows: all alerts, and those whose last revision some required sink may not have.
+    fn stored(&self) -> anyhow::Result<(Vec<Alert>, Vec<Alert>)> {
+        let (mut known, mut undelivered) = (Vec::new(), Vec::new());
+        if let Some(store) = &self.outputs.store {
+            let read = store.known(|Known { alert, delivered }| {
+                if !delivered {
+                    undelivered.push(alert.clone());
+                }
+                known.push(alert);
+            });
+            read.context("failed to read the alerts of the run before")?;
+        }
+        Ok((known, undelivered))
+    }
+
+    /// Goes on where a run before has stopped: the engine holds its state, and is in a warm-up.
+    fn take_up(&mut self, former: Former) -> anyhow::Result<()> {
+        let Former { alerts, recalled, until } = former;
+        if let Some(store) = &self.outputs.store {
+            store.import(&alerts).context("failed to bring the alert store up to the checkpoint")?;
+        }
+        let (known, mut undelivered) = self.stored()?;
+        let told: Map<(AlertId, u32), ()> = known
+            .iter()
+            .filter(|alert| !undelivered.iter().any(|other| other.alert_id == alert.alert_id))
+            .map(|alert| ((alert.alert_id, alert.revision), ()))
+            .collect();
+        let covered: Map<AlertId, u32> = alerts.iter().map(|alert| (alert.alert_id, alert.revision)).collect();
+        // What one sink has and the checkpoint has not may be missing in another.
+        undelivered.extend(
+            recalled
+                .iter()
+                .filter(|alert| covered.get(&alert.alert_id).is_none_or(|revision| *revision < alert.revision))
+                .filter(|alert| !told.contains_key(&(alert.alert_id, alert.revision)))
+                .cloned(),
+        );
+        undelivered.sort_by_key(|alert| (alert.alert_id, alert.revision));
+        undelivered.dedup_by_key(|alert| (alert.alert_id, alert.revision));
+        self.engine.know(known);
+        self.engine.know(recalled);
+        self.warm_up = Some(WarmUp { since: Instant::now(), records: 0, undelivered, until });
+        self.publisher.not_ready("the records since the last checkpoint are read again");
+        Ok(())
+    }
+
+    fn end_warm_up_when_there(&mut self) -> anyhow::Result<()> {
+        let over = self.warm_up.as_ref().zip(self.state.as_ref());
+        match over.is_some_and(|(warm_up, state)| warm_up.is_over(state.positions())) {
+            true => self.end_warm_up(),
+            false => Ok(()),
+        }
     }
 
     fn end_warm_up(&mut self) -> anyhow::Result<()> {
         let Some(warm_up) = self.warm_up.take() else {
             return Ok(());
         };
-        let mut alerts = self.engine.end_warm_up();
-        let all = self.engine.alerts();
-        self.publisher.restart_tally(&all);
-        // What was stored and not delivered is sent again, unless a newer revision goes out anyway.
-        for alert_id in warm_up.undelivered {
-            let changed = alerts.iter().any(|alert| alert.alert_id == alert_id);
-            if let (false, Ok(at)) = (changed, all.binary_search_by_key(&alert_id, |alert| alert.alert_id)) {
-                alerts.push(all[at].clone());
-            }
-        }
-        drop(all);
+        let changed = self.engine.end_warm_up();
+        self.publisher.restart_tally(&self.engine.alerts());
+        // What some sink may lack goes first: revisions follow each other.
+        let mut alerts = warm_up.undelivered;
+        alerts.extend(changed);
         info!(
             records = warm_up.records,
             seconds = warm_up.since.elapsed().as_secs_f64(),
@@ -264,12 +360,28 @@ impl Pipeline {
         self.publish();
         self.publisher.ended();
         let failure = self.outputs.failure();
+        if in_order && failure.is_none() && self.warm_up.is_none() {
+            self.last_checkpoint();
+        }
         for left in &undelivered {
             warn!(sink = left.sink, items = left.items, "not everything was delivered; it comes again after a restart");
         }
         match failure {
             Some(failure) if in_order => Err(failure).context("not everything was delivered"),
             _ => Ok(()),
+        }
+    }
+}
+
+impl Pipeline {
+    /// So that the next start has nothing to read again.
+    fn last_checkpoint(&mut self) {
+        let Some(state) = &mut self.state else {
+            return;
+        };
+        if !state.finish(&mut self.engine, self.sequence, &self.outputs, self.shutdown_timeout) {
+            let reason = state.trouble().unwrap_or_else(|| "there was no time for it".to_owned());
+            warn!("no last checkpoint is written; the next start goes on from the one before: {reason}");
         }
     }
 }

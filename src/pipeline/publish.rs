@@ -126,6 +126,11 @@ impl Publisher {
         });
     }
 
+    /// Why no records are taken at the moment.
+    pub fn held_up(&self, reason: &str) {
+        self.board.update(|status| status.trouble = Some(reason.to_owned()));
+    }
+
     /// Writes everything.
     pub fn publish(&self, engine: &Engine, inlet: &Inlet, sinks: Vec<SinkStatus>, warming_up: bool) {
         let totals = engine.totals();

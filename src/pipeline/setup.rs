@@ -3,23 +3,27 @@
 use super::outputs::Outputs;
 use super::publish::Publisher;
 use super::shutdown::Shutdown;
-use super::{Pipeline, RuleReload};
+use super::state::{StateFolder, StateKeeper};
+use super::{Former, Pipeline, RuleReload};
+use crate::alert::Alert;
+use crate::checkpoint::manifest::{Manifest, Positions};
+use crate::checkpoint::restore::{Restored, restore};
 use crate::config::{self, Config, SourceKind, Start};
 use crate::engine::{Engine, Options};
 use crate::http;
 use crate::metrics::Metrics;
 use crate::record::Ids;
 use crate::rules::{Mistakes, RuleSet, RulesDir, Watch};
-use crate::sink::from_config::{alert_sinks, letter_sink};
+use crate::sink::from_config::{Memory, alert_sinks, letter_sink};
 use crate::sink::{Fanout, dead_letter, store::Store};
-use crate::source;
+use crate::source::{self, Resume};
 use crate::status::Board;
 use anyhow::Context as _;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing::warn;
+use tracing::{info, warn};
 
 /// Shards for each thread: so many that none has to wait long for the slowest.
 const SHARDS_PER_THREAD: usize = 4;
@@ -76,18 +80,30 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
     let registry = config.rules.registry.as_deref();
     // The simulated city's time is its own, and soon ahead of ours.
     let future_skew = (config.source.kind != SourceKind::Simulator).then_some(config.engine.future_skew);
-    let Loaded { engine, rules } = load_engine(config.rules.dir.clone(), registry, &config.engine, future_skew)
-        .map_err(|mistakes| anyhow::anyhow!("the rules cannot be used:\n{}", mistakes.render(false)))?;
+    let load = || load_engine(config.rules.dir.clone(), registry, &config.engine, future_skew);
+    let Loaded { engine, rules } =
+        load().map_err(|mistakes| anyhow::anyhow!("the rules cannot be used:\n{}", mistakes.render(false)))?;
+    let folder = if config.keeps_state() { Some(StateFolder::open(&config.state)?) } else { None };
+    let Begun { engine, resume, alerts, manifest } =
+        begin(engine, folder.as_ref(), || load().expect("the rules could be read a moment ago").engine)?;
     let watch = Watch::new(rules, config.rules.registry.clone(), engine.rules());
     let board = Board::new();
     let metrics = Arc::new(Metrics::new());
-    let sinks = alert_sinks(&config.sinks, &board).context("failed to set up the sinks")?;
+    let marks = manifest.as_ref().map(|manifest| manifest.sinks.clone()).unwrap_or_default();
+    let id = pipeline_id(config);
+    let memory = folder.is_some().then_some(Memory { id: &id, marks: &marks });
+    let sinks = alert_sinks(&config.sinks, &board, memory.as_ref()).context("failed to set up the sinks")?;
     let dead_letters = letter_sink(dead_letter::NAME, config.dead_letters.letters());
     let dead_letters = dead_letters.context("failed to set up the dead letters")?;
     let late = letter_sink(dead_letter::LATE, config.late.letters());
     let late = late.context("failed to set up the place of late records")?;
     warn_of_forgetful_store(config, sinks.store.as_ref());
-    let source = source::of_config(config, sinks.store.as_ref().is_some_and(has_alerts));
+    let former = resume.as_ref().map(|resume| Former {
+        alerts,
+        recalled: sinks.recalled,
+        until: (config.source.kind != SourceKind::Kafka).then(|| resume.told.clone()),
+    });
+    let source = source::of_config(config, sinks.store.as_ref().is_some_and(has_alerts), resume);
     let publisher = Publisher::new(board.clone(), metrics.clone(), source.name(), engine.rules());
     let server = match config.http.enabled {
         false => None,
@@ -116,9 +132,60 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
         sequence: 0,
         waiting: std::collections::VecDeque::new(),
         warm_up: None,
+        state: folder.map(|folder| StateKeeper::start(folder, &config.state, manifest)).transpose()?,
+        former,
         source_is_lost: false,
     };
     Ok(Ready { pipeline, server })
+}
+
+/// What a run begins with.
+struct Begun {
+    engine: Engine,
+    /// Where the source goes on; `None`: there was no checkpoint.
+    resume: Option<Resume>,
+    /// The alerts of the checkpoint.
+    alerts: Vec<Alert>,
+    /// The checkpoint.
+    manifest: Option<Manifest>,
+}
+
+/// Takes the newest checkpoint back, if there is one.
+fn begin(engine: Engine, folder: Option<&StateFolder>, load: impl Fn() -> Engine) -> anyhow::Result<Begun> {
+    let mut first = Some(engine);
+    let mut make = || first.take().unwrap_or_else(&load);
+    let Some(folder) = folder else {
+        return Ok(Begun { engine: make(), resume: None, alerts: Vec::new(), manifest: None });
+    };
+    let since = Instant::now();
+    let told = folder.told().context("failed to read the state folder")?;
+    let restored = restore(&folder.checkpoints, &mut make).context("failed to take a checkpoint back")?;
+    let Some(Restored { mut engine, manifest, alerts }) = restored else {
+        let mut engine = make();
+        engine.keep_log(1);
+        // A run before may have gone before its first checkpoint, and yet have told something.
+        let resume = (!told.is_empty()).then(|| Resume { positions: Positions::new(), told });
+        if resume.is_some() {
+            engine.begin_warm_up([]);
+        }
+        return Ok(Begun { engine, resume, alerts: Vec::new(), manifest: None });
+    };
+    let seconds = since.elapsed().as_secs_f64();
+    info!(number = manifest.number, written_at = manifest.written_at, seconds, "a checkpoint is taken back");
+    engine.keep_log(manifest.next_generation);
+    let resume = Resume { positions: manifest.positions.clone(), told };
+    Ok(Begun { engine, resume: Some(resume), alerts, manifest: Some(manifest) })
+}
+
+/// What tells this pipeline apart from all others that write to the same brokers: the consumer group, with the member's
+/// own name where it has one.
+fn pipeline_id(config: &Config) -> String {
+    let kafka = &config.source.kafka;
+    let member = kafka.properties.reveal().find(|(key, _)| *key == "group.instance.id").map(|(_, value)| value);
+    match member {
+        Some(member) => format!("fundwatch-{}-{member}", kafka.group),
+        None => format!("fundwatch-{}", kafka.group),
+    }
 }
 
 fn has_alerts(store: &Store) -> bool {
@@ -127,9 +194,9 @@ fn has_alerts(store: &Store) -> bool {
 
 fn warn_of_forgetful_store(config: &Config, store: Option<&Store>) {
     let kafka = config.source.kind == SourceKind::Kafka && config.source.kafka.start == Start::Replay;
-    if kafka && (store.is_none() || config.sinks.sqlite.path.is_none()) {
+    if kafka && !config.keeps_state() && (store.is_none() || config.sinks.sqlite.path.is_none()) {
         warn!(
-            "no alerts are kept over a restart, so every open alert will be sent again then; sinks.sqlite.path keeps them"
+            "no alerts are kept over a restart, so every open alert will be sent again then; `state` or `sinks.sqlite.path` keeps them"
         );
     }
 }

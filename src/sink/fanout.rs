@@ -5,6 +5,7 @@ use super::{Context, Item, Sink, SinkError, Stop};
 use crate::metrics::{Metrics, SinkMeter};
 use crate::status::SinkStatus;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -55,6 +56,8 @@ struct Lane<T> {
     queue: Arc<Queue<T>>,
     meter: SinkMeter,
     trouble: Arc<Mutex<Option<String>>>,
+    /// [`Sink::mark`] after the last flush.
+    mark: Arc<Mutex<Option<String>>>,
     /// Ends when the sink's thread does.
     finished: Mutex<Receiver<()>>,
 }
@@ -99,6 +102,7 @@ impl<T: Item> Fanout<T> {
                 queue: queues[number].clone(),
                 meter,
                 trouble: Arc::default(),
+                mark: Arc::new(Mutex::new(sink.mark())),
                 finished: Mutex::new(finished),
             };
             Worker {
@@ -106,6 +110,7 @@ impl<T: Item> Fanout<T> {
                 queue: lane.queue.clone(),
                 context,
                 trouble: lane.trouble.clone(),
+                mark: lane.mark.clone(),
                 required: lane.required,
                 failure: failure.clone(),
                 ended,
@@ -175,6 +180,12 @@ impl<T: Item> Fanout<T> {
     /// The first required sink that has failed for good.
     pub fn failure(&self) -> Option<SinkFailure> {
         self.failure.lock().clone()
+    }
+
+    /// How far each sink is that can be asked what it holds beyond that, by its name.
+    pub fn marks(&self) -> BTreeMap<String, String> {
+        let mark = |lane: &Lane<T>| Some((lane.name.to_owned(), lane.mark.lock().clone()?));
+        self.lanes.iter().filter_map(mark).collect()
     }
 
     /// How the sinks are doing.
@@ -249,6 +260,7 @@ struct Worker<T> {
     queue: Arc<Queue<T>>,
     context: Context,
     trouble: Arc<Mutex<Option<String>>>,
+    mark: Arc<Mutex<Option<String>>>,
     required: bool,
     failure: Arc<Mutex<Option<SinkFailure>>>,
     /// Held as long as the thread lives.
@@ -310,6 +322,7 @@ impl<T: Item> Worker<T> {
                     self.context.sequence = last;
                     self.insist(|sink, context| sink.flush(context))?;
                     self.context.meter.delivered(written);
+                    *self.mark.lock() = self.sink.mark();
                     self.queue.done(last);
                     self.context.meter.depth(self.queue.depth());
                 }

@@ -4,6 +4,7 @@ use super::dead_letter::{self, DeadLetter};
 use super::json_lines::{JsonLines, Rotation};
 use super::kafka::KafkaTopic;
 use super::live::{self, Live, LiveSender};
+use super::once::Once;
 use super::store::Store;
 use super::terminal::{Style, Terminal};
 use super::webhook::{Webhook, WebhookSettings};
@@ -11,6 +12,7 @@ use super::{Sink, SinkError, SinkQueue};
 use crate::alert::Alert;
 use crate::config;
 use crate::status::Board;
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 /// Revisions that may wait for the event stream, which itself never waits.
@@ -27,13 +29,30 @@ pub struct AlertSinks {
     pub store: Option<Store>,
     /// Where revisions are announced: for the event stream.
     pub live: LiveSender,
+    /// What sinks that remember have beyond a checkpoint.
+    pub recalled: Vec<Alert>,
 }
 
-/// Sets all sinks up that are enabled. Files are opened, no broker or receiver is asked for anything yet.
+/// What sinks must know where state is kept, to do everything once over restarts.
+pub struct Memory<'a> {
+    /// What tells this pipeline apart from all others.
+    pub id: &'a str,
+    /// [`Sink::mark`]s of a checkpoint, by the sinks' names.
+    pub marks: &'a BTreeMap<String, String>,
+}
+
+/// Sets all sinks up that are enabled. With `memory`, those that can are asked what they have; else no broker or
+/// receiver is asked for anything yet.
 ///
 /// # Errors
 /// The first of them that cannot be set up.
-pub fn alert_sinks(config: &config::Sinks, board: &Board) -> Result<AlertSinks, SinkError> {
+pub fn alert_sinks(
+    config: &config::Sinks,
+    board: &Board,
+    memory: Option<&Memory<'_>>,
+) -> Result<AlertSinks, SinkError> {
+    let mut recalled: Vec<Alert> = Vec::new();
+    let mark = |sink: &str| memory.and_then(|memory| memory.marks.get(sink)).map(String::as_str);
     let live = live::sender();
     let mut sinks: Vec<Started<Alert>> = Vec::new();
     let mut add = |queue: config::Queue, sink: Box<dyn Sink<Alert>>| {
@@ -45,12 +64,20 @@ pub fn alert_sinks(config: &config::Sinks, board: &Board) -> Result<AlertSinks, 
     }
     if config.file.enabled {
         let rotation = Rotation { bytes: config.file.rotate_bytes.0, keep: config.file.keep };
-        add(config.file.queue(), Box::new(JsonLines::open("file", &config.file.path, Some(rotation))?));
+        let file = JsonLines::open("file", &config.file.path, Some(rotation))?;
+        let has = if memory.is_some() { file.recall(mark("file"))? } else { Vec::new() };
+        add(config.file.queue(), Box::new(Once::new(file, &has)));
+        recalled.extend(has);
     }
     if config.kafka.enabled {
         let kafka = &config.kafka;
-        let topic = KafkaTopic::new("kafka", &kafka.brokers, &kafka.topic, kafka.properties.reveal())?;
-        add(kafka.queue(), Box::new(topic));
+        let mut topic = KafkaTopic::new("kafka", &kafka.brokers, &kafka.topic, kafka.properties.reveal())?;
+        let has = match memory {
+            Some(memory) => topic.recall(memory.id, mark("kafka"))?,
+            None => Vec::new(),
+        };
+        add(kafka.queue(), Box::new(Once::new(topic, &has)));
+        recalled.extend(has);
     }
     if config.webhook.enabled {
         let webhook = &config.webhook;
@@ -70,7 +97,7 @@ pub fn alert_sinks(config: &config::Sinks, board: &Board) -> Result<AlertSinks, 
         add(config.sqlite.queue(), Box::new(opened.sink()));
         store = Some(opened);
     }
-    Ok(AlertSinks { sinks, store, live })
+    Ok(AlertSinks { sinks, store, live, recalled })
 }
 
 /// Sets a sink of dead letters up, under the name that metrics show. Input counts as done only when its letters are

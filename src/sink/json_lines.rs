@@ -1,10 +1,12 @@
 //! JSON Lines in a file: one item a line, rotation by size, on disk before it counts as delivered.
 
 use super::{Context, Sink, SinkError};
+use crate::alert::{Alert, stored};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// When a new file is begun.
@@ -89,6 +91,46 @@ impl JsonLines {
         Ok(())
     }
 
+    /// The alerts in the file, and in those that were rotated, beyond a mark; all where there is none or the file it
+    /// names is gone. What is no alert is passed over.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn recall(&self, mark: Option<&str>) -> Result<Vec<Alert>, SinkError> {
+        let fail = |source| self.error("read", source);
+        let mark = mark.and_then(|mark| mark.split_once(':'));
+        let mark = mark.and_then(|(file, length)| Some((file.parse::<u64>().ok()?, length.parse::<u64>().ok()?)));
+        let mut alerts = Vec::new();
+        let keep = self.rotation.map_or(0, |rotation| rotation.keep);
+        // From the youngest to that of the mark.
+        for path in std::iter::once(self.path.clone()).chain((1..=keep).map(|number| self.numbered(number))) {
+            let mut file = match File::open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(error) => return Err(fail(error)),
+            };
+            let about = file.metadata().map_err(fail)?;
+            if !about.is_file() {
+                break;
+            }
+            let marked = mark.filter(|(inode, length)| *inode == about.ino() && *length <= about.len());
+            file.seek(SeekFrom::Start(marked.map_or(0, |(_, length)| length))).map_err(fail)?;
+            for line in BufReader::new(file).lines() {
+                alerts.extend(stored::alert(&line.map_err(fail)?, false).ok());
+            }
+            if marked.is_some() {
+                break;
+            }
+        }
+        Ok(alerts)
+    }
+
+    fn numbered(&self, number: usize) -> PathBuf {
+        let mut name = OsString::from(&self.path);
+        name.push(format!(".{number}"));
+        name.into()
+    }
+
     fn error(&self, action: &'static str, source: io::Error) -> SinkError {
         SinkError::File { action, path: self.path.clone(), source }
     }
@@ -116,11 +158,7 @@ impl JsonLines {
 
     /// `alerts.jsonl` becomes `alerts.jsonl.1`, that one `.2`, and so on; the last one goes.
     fn rotate(&self, rotation: Rotation) -> io::Result<()> {
-        let numbered = |number: usize| -> PathBuf {
-            let mut name = OsString::from(&self.path);
-            name.push(format!(".{number}"));
-            name.into()
-        };
+        let numbered = |number: usize| self.numbered(number);
         if rotation.keep == 0 {
             return std::fs::remove_file(&self.path);
         }
@@ -177,6 +215,12 @@ fn whole_lines(file: &mut File) -> io::Result<u64> {
 impl<T: Serialize> Sink<T> for JsonLines {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The file and its length.
+    fn mark(&self) -> Option<String> {
+        let opened = self.file.as_ref().filter(|opened| opened.regular)?;
+        Some(format!("{}:{}", opened.file.metadata().ok()?.ino(), opened.durable))
     }
 
     fn write(&mut self, item: &T) -> Result<(), SinkError> {

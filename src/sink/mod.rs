@@ -24,6 +24,7 @@ pub mod from_config;
 pub mod json_lines;
 pub mod kafka;
 pub mod live;
+pub mod once;
 mod queue;
 pub mod sqlite;
 pub mod store;
@@ -46,6 +47,11 @@ pub trait Sink<T>: Send {
     /// not sent, and it is closed after all others, to note what they have.
     fn is_record(&self) -> bool {
         false
+    }
+
+    /// How far it is, in words of its own, for sinks that can be asked what they hold beyond that.
+    fn mark(&self) -> Option<String> {
+        None
     }
 
     /// Takes an item over, without waiting for the outside.

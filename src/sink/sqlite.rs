@@ -11,7 +11,7 @@ use super::store::Store;
 use super::{Context, Sink, SinkError};
 use crate::alert::{Alert, Finding};
 use parking_lot::Mutex;
-use rusqlite::{Connection, ErrorCode, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -203,6 +203,28 @@ fn store(transaction: &Transaction<'_>, alerts: &[(Alert, String)]) -> rusqlite:
         replace_words.execute(params![id, words(finding)])?;
     }
     transaction.query_row("SELECT coalesce(max(id), 0) FROM revisions", [], |row| row.get(0))
+}
+
+/// Adds alerts that are newer than what is stored of them.
+pub(super) fn import(connection: &mut Connection, alerts: &[Alert]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    {
+        let mut known = transaction.prepare("SELECT revision FROM alerts WHERE alert_id = ?1")?;
+        let mut newer = Vec::new();
+        for alert in alerts {
+            let revision: Option<u32> = known.query_row([alert.alert_id.to_string()], |row| row.get(0)).optional()?;
+            if revision.is_none_or(|revision| revision < alert.revision)
+                && let Ok(body) = serde_json::to_string(alert)
+            {
+                newer.push((alert.clone(), body));
+            }
+        }
+        if !newer.is_empty() {
+            let last = store(&transaction, &newer)?;
+            set_delivered(&transaction, last)?;
+        }
+    }
+    transaction.commit()
 }
 
 /// What a text search looks at: names, messages, and every id.

@@ -224,6 +224,16 @@ impl Store {
         })
     }
 
+    /// Adds alerts that another place has kept, where they are newer than what is known. They count as delivered.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn import(&self, alerts: &[Alert]) -> Result<(), SinkError> {
+        let (path, connection) = self.writer();
+        let imported = sqlite::import(&mut connection.lock(), alerts);
+        imported.map_err(|source| SinkError::Store { action: "write", path, source })
+    }
+
     /// Shows every alert that is known, oldest first.
     ///
     /// # Errors

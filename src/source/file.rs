@@ -6,6 +6,7 @@
 use super::json_row::type_of_name;
 use super::lines::{self, BUFFER, Ended, Pace};
 use super::{Filling, Limits, Outlet, Source, SourceError, csv_rows, parquet_rows};
+use crate::checkpoint::manifest::Positions;
 use crate::record::Origin;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -21,6 +22,7 @@ pub struct FileSource {
     paths: Vec<PathBuf>,
     limits: Limits,
     progress: Progress,
+    read: Positions,
 }
 
 /// How far files are read, in bytes as they lie on the disk.
@@ -45,7 +47,13 @@ impl Progress {
 impl FileSource {
     /// A source of files; a folder stands for all files in it, in order of their names. `-` is standard input.
     pub fn new(paths: Vec<PathBuf>, limits: Limits) -> Self {
-        Self { paths, limits, progress: Progress::default() }
+        Self { paths, limits, progress: Progress::default(), read: Positions::new() }
+    }
+
+    /// Passes over what was read before.
+    pub fn after(mut self, read: Positions) -> Self {
+        self.read = read;
+        self
     }
 
     /// How far it is, to be watched from elsewhere.
@@ -66,7 +74,7 @@ impl Source for FileSource {
         let files = expand(&self.paths)?;
         let size = |file: &PathBuf| std::fs::metadata(file).map_or(0, |data| data.len());
         self.progress.total.store(files.iter().map(size).sum(), Ordering::Relaxed);
-        let mut filling = Filling::new(self.limits);
+        let mut filling = Filling::after(self.limits, self.read);
         for path in files {
             let read = One { path: &path, progress: &self.progress }.read(&mut filling, outlet);
             match read {

@@ -8,6 +8,7 @@
 //! message has waited for [`Limits::linger`]. So under light load every record travels at once, and under heavy load
 //! batches grow by themselves.
 
+use crate::checkpoint::manifest::Positions;
 use crate::config::{self, Config, SourceKind};
 use crate::record::{Batch, Origin};
 use std::path::PathBuf;
@@ -113,18 +114,28 @@ pub enum SourceError {
     Thread(std::io::Error),
 }
 
+/// Where a source goes on after a checkpoint was taken back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// How far each origin was read when the checkpoint was cut.
+    pub positions: Positions,
+    /// Up to where the run before had told what followed; what is not named was told up to `positions`.
+    pub told: Positions,
+}
+
 /// The source that the configuration names. Opens nothing yet. `alerts_known` says whether a former run has left
 /// alerts in the store.
-pub fn of_config(config: &Config, alerts_known: bool) -> Box<dyn Source> {
+pub fn of_config(config: &Config, alerts_known: bool, resume: Option<Resume>) -> Box<dyn Source> {
     let limits = Limits::of(&config.engine);
+    let read = resume.as_ref().map(|resume| resume.positions.clone()).unwrap_or_default();
     let source = &config.source;
     match source.kind {
-        SourceKind::Simulator => Box::new(simulator::SimulatorSource::new(&source.simulator, limits)),
-        SourceKind::File => Box::new(file::FileSource::new(source.file.paths.clone(), limits)),
+        SourceKind::Simulator => Box::new(simulator::SimulatorSource::new(&source.simulator, limits).after(read)),
+        SourceKind::File => Box::new(file::FileSource::new(source.file.paths.clone(), limits).after(read)),
         SourceKind::Stdin => Box::new(stdin::StdinSource::new(&source.stdin, limits)),
         SourceKind::Kafka => {
             let kafka = kafka::KafkaSource::new(source.kafka.clone(), limits, config.engine.shutdown_timeout);
-            Box::new(kafka.with_known_alerts(alerts_known))
+            Box::new(kafka.with_known_alerts(alerts_known).after(resume))
         }
     }
 }
@@ -169,16 +180,26 @@ pub struct Filling {
     pub batch: Batch,
     limits: Limits,
     arrived: Option<Instant>,
+    /// What was read before, by origin.
+    read: Positions,
 }
 
 impl Filling {
     /// An empty one.
     pub fn new(limits: Limits) -> Self {
-        Self { batch: Batch::default(), limits, arrived: None }
+        Self::after(limits, Positions::new())
+    }
+
+    /// An empty one, that passes over what was read before.
+    pub fn after(limits: Limits, read: Positions) -> Self {
+        Self { batch: Batch::default(), limits, arrived: None, read }
     }
 
     /// Appends a message, cut at the longest length.
     pub fn push(&mut self, payload: &[u8], origin: &Arc<Origin>, position: u64) {
+        if !self.read.is_empty() && self.read.get(&origin.name).is_some_and(|next| position < *next) {
+            return;
+        }
         let number = self.batch.origin(origin);
         self.batch.push(&payload[..payload.len().min(self.limits.longest_message)], number, position);
         self.touch();

@@ -1,6 +1,7 @@
 //! The built-in city as a source, for a first look and for load.
 
 use super::{Filling, Limits, Outlet, Source, SourceError};
+use crate::checkpoint::manifest::Positions;
 use crate::config;
 use crate::record::Origin;
 use crate::simulate::{Options, Simulator};
@@ -18,6 +19,7 @@ pub struct SimulatorSource {
     options: Options,
     rate: f64,
     limits: Limits,
+    read: Positions,
 }
 
 impl SimulatorSource {
@@ -25,7 +27,13 @@ impl SimulatorSource {
     pub fn new(config: &config::SimulatorSource, limits: Limits) -> Self {
         let days = (config.days > 0).then_some(config.days);
         let options = Options { persons: config.persons, days, seed: config.seed, ..Options::default() };
-        Self { options, rate: config.rate, limits }
+        Self { options, rate: config.rate, limits, read: Positions::new() }
+    }
+
+    /// Passes over what was read before: the city comes to it again, as fast as it can.
+    pub fn after(mut self, read: Positions) -> Self {
+        self.read = read;
+        self
     }
 }
 
@@ -40,17 +48,26 @@ impl Source for SimulatorSource {
     fn run(self: Box<Self>, outlet: &Outlet) -> Result<(), SourceError> {
         let origin = Arc::new(Origin { name: "simulator".to_owned(), separator: ':', default_type: None });
         let mut city = Simulator::new(self.options.clone());
-        let mut filling = Filling::new(self.limits);
-        let started = Instant::now();
+        let read = self.read.get(&origin.name).copied().unwrap_or(0);
         let mut line = Vec::new();
         let mut number = 0;
+        while number + 1 < read && city.next_line(&mut line).is_some() {
+            drop(city.take_truth());
+            number += 1;
+            line.clear();
+            if number % 10_000 == 0 && outlet.stopping() {
+                return Ok(());
+            }
+        }
+        let mut filling = Filling::new(self.limits);
+        let (started, passed) = (Instant::now(), city.summary().settlements);
         while city.next_line(&mut line).is_some() {
             // Nobody asks for the truth here, and an endless city would keep it all.
             drop(city.take_truth());
             number += 1;
             filling.push(line.strip_suffix(b"\n").unwrap_or(&line), &origin, number);
             line.clear();
-            let ahead = self.ahead(city.summary().settlements, started);
+            let ahead = self.ahead(city.summary().settlements - passed, started);
             let waits = ahead > SLACK;
             let overdue = filling.time_left() == Some(Duration::ZERO);
             if (filling.is_full() || waits || overdue) && outlet.flush(&mut filling).is_err() {

@@ -3,9 +3,10 @@
 //! All callbacks run on the thread that polls, inside of `poll`. The loop holds no lock while it polls.
 
 use super::partitions::{Beginning, Facts, Key, Ledger, NextOffset, Partitions};
+use crate::checkpoint::manifest::Positions;
 use crate::config::Start;
 use crate::source::channel::{Event, Handle};
-use crate::source::{Filling, SourceError};
+use crate::source::{Filling, Resume, SourceError};
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -34,6 +35,8 @@ pub(super) struct Reading {
     pub assigned: bool,
     /// The consumer is being closed: nothing is waited for any more.
     pub closing: bool,
+    /// A checkpoint was taken back, and no partition has come since.
+    pub resumes: bool,
     /// What a callback could not do.
     pub failure: Option<SourceError>,
     /// Up to where the engine holds records of partitions that were taken away.
@@ -57,6 +60,7 @@ pub(super) struct Context {
     start: Start,
     alerts_known: bool,
     drain: Duration,
+    resume: Option<Resume>,
 }
 
 impl Context {
@@ -68,10 +72,18 @@ impl Context {
             outbox: VecDeque::new(),
             assigned: false,
             closing: false,
+            resumes: false,
             failure: None,
             held: BTreeMap::new(),
         };
-        Self { reading: Mutex::new(reading), handle, start, alerts_known, drain }
+        Self { reading: Mutex::new(reading), handle, start, alerts_known, drain, resume: None }
+    }
+
+    /// Goes on after a checkpoint.
+    pub fn after(mut self, resume: Option<Resume>) -> Self {
+        self.reading.get_mut().resumes = resume.is_some();
+        self.resume = resume;
+        self
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, assigned: &TopicPartitionList) -> Result<(), SourceError> {
@@ -115,13 +127,22 @@ impl Context {
                     Offset::Offset(offset) => Some(offset),
                     _ => None,
                 }),
-                held: held.get(key).copied(),
+                held: held.get(key).copied().or_else(|| self.resumed(key, |resume| &resume.positions)),
+                told: self.resumed(key, |resume| &resume.told),
                 alerts_known: self.alerts_known,
             };
             if let Some(committed) = facts.committed.filter(|committed| *committed < low) {
                 warn!(partition = %key.origin().name, committed, earliest = low, "records after the committed offset are gone");
             }
-            let beginning = match self.start {
+            if let (Some(_), Some(held)) = (&self.resume, facts.held.filter(|held| *held < low)) {
+                return Err(SourceError::KafkaLost(format!(
+                    "the checkpoint has {} up to offset {held}, and the topic begins at {low}: records between them are \
+                     lost to it. Move the state folder away to begin anew with what is left",
+                    key.origin().name
+                )));
+            }
+            let start = if self.resume.is_some() { Start::Replay } else { self.start };
+            let beginning = match start {
                 Start::Replay => Beginning::replay(facts),
                 Start::Committed => Beginning::committed(facts),
                 Start::Earliest => Beginning::earliest(facts),
@@ -129,6 +150,12 @@ impl Context {
             beginnings.push((key.clone(), beginning));
         }
         Ok(beginnings)
+    }
+
+    /// What a checkpoint says of a partition.
+    fn resumed(&self, key: &Key, of: impl FnOnce(&Resume) -> &Positions) -> Option<NextOffset> {
+        let next = of(self.resume.as_ref()?).get(&key.origin().name)?;
+        NextOffset::try_from(*next).ok()
     }
 
     /// Sends what was read, waits until all of it is done, and commits.

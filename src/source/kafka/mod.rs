@@ -13,7 +13,7 @@
 //!   taken in any.
 
 use super::channel::Event;
-use super::{Filling, Limits, Outlet, Source, SourceError};
+use super::{Filling, Limits, Outlet, Resume, Source, SourceError};
 use crate::config::KafkaSource as Config;
 use context::{Context, Reading};
 use partitions::{Key, Verdict};
@@ -48,13 +48,20 @@ pub struct KafkaSource {
     limits: Limits,
     drain: Duration,
     alerts_known: bool,
+    resume: Option<Resume>,
 }
 
 impl KafkaSource {
     /// The source of a configuration; connects to nothing yet. At a stop and before partitions are handed over it
     /// waits for `drain` until what was read is done.
     pub fn new(config: Config, limits: Limits, drain: Duration) -> Self {
-        Self { config, limits, drain, alerts_known: false }
+        Self { config, limits, drain, alerts_known: false, resume: None }
+    }
+
+    /// Goes on after a checkpoint, whatever the configuration says of the start.
+    pub fn after(mut self, resume: Option<Resume>) -> Self {
+        self.resume = resume;
+        self
     }
 
     /// Says whether a former run has left alerts, with which a warm-up is compared.
@@ -72,7 +79,8 @@ impl Source for KafkaSource {
     fn run(self: Box<Self>, outlet: &Outlet) -> Result<(), SourceError> {
         let filling = Filling::new(self.limits);
         let handle = outlet.handle();
-        let context = Context::new(handle, filling, self.config.start, self.alerts_known, self.drain);
+        let context =
+            Context::new(handle, filling, self.config.start, self.alerts_known, self.drain).after(self.resume);
         let consumer: BaseConsumer<Context> = settings::client_config(&self.config)
             .create_with_context(context)
             .map_err(|source| SourceError::Kafka { action: "set up the Kafka client", source })?;
@@ -251,7 +259,14 @@ impl Reader<'_> {
             self.flush()?;
         }
         let mut reading = self.reading();
+        let resumes = std::mem::take(&mut reading.resumes);
         if !reading.partitions.begin_warm_up() {
+            if resumes {
+                // The state is that of the checkpoint, and nothing came after it.
+                reading.outbox.push_back(Event::WarmUpEnds);
+                drop(reading);
+                return self.send();
+            }
             return Ok(());
         }
         let warm = reading.partitions.warm();

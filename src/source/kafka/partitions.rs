@@ -47,6 +47,8 @@ pub struct Facts {
     pub committed: Option<NextOffset>,
     /// Up to where the engine already holds its records, from an assignment before.
     pub held: Option<NextOffset>,
+    /// Up to where a former run had told what followed, where that is known.
+    pub told: Option<NextOffset>,
     /// Whether a former run has left alerts.
     pub alerts_known: bool,
 }
@@ -58,10 +60,12 @@ impl Beginning {
     pub fn replay(facts: Facts) -> Self {
         let settled = facts.committed.filter(|committed| *committed <= facts.high).unwrap_or(0);
         let start = facts.held.filter(|held| *held <= facts.high).unwrap_or(facts.low).max(facts.low);
-        let warm_end = match facts.committed {
-            Some(_) => settled,
-            None if facts.alerts_known => facts.high,
-            None => start,
+        let told = facts.told.filter(|told| *told <= facts.high);
+        let warm_end = match (facts.committed, told) {
+            (_, Some(told)) => settled.max(told),
+            (Some(_), None) => settled,
+            (None, None) if facts.alerts_known => facts.high,
+            (None, None) => start,
         };
         Self { start, settled, warm_end: warm_end.max(start) }
     }
@@ -356,7 +360,8 @@ mod tests {
 
     #[test]
     fn reading_begins_where_the_facts_say() {
-        let facts = |low, high, committed, held, alerts_known| Facts { low, high, committed, held, alerts_known };
+        let facts =
+            |low, high, committed, held, alerts_known| Facts { low, high, committed, held, told: None, alerts_known };
         for (facts, replay, committed, earliest) in [
             // A first run.
             (facts(5, 90, None, None, false), begin(5, 0, 5), begin(5, 5, 5), begin(5, 0, 5)),

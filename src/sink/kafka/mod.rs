@@ -3,17 +3,34 @@
 //! Every message is produced idempotently with `acks=all`, and a flush returns when the broker has confirmed
 //! each. Deliveries are awaited by polling in steps of a millisecond: the client's own `flush` polls in steps
 //! of 100 ms and, since rdkafka 0.38, does not return early (streams.md, section 5, B1).
+//!
+//! Alerts go out in transactions, a flush each, under one transactional id: a process that was replaced and does not
+//! know it can write nothing any more, and whoever reads what is committed sees each revision once. Where the outcome
+//! of a transaction is not known, a new producer ends it one way or the other, and what the topic has is read back.
 
 use super::{Context, DeadLetter, Sink, SinkError};
-use crate::alert::Alert;
+use crate::alert::{Alert, AlertId};
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+mod committed;
+
+/// By partition, the offset after the last message that is known to be there.
+type Ends = BTreeMap<i32, i64>;
+
+/// How long the broker may take to begin or abort.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may take to commit, before it is asked again.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a transaction may be open, in milliseconds; above the time that a delivery is tried.
+const TRANSACTION_TIMEOUT: &str = "60000";
 
 /// The step in which deliveries are awaited.
 const STEP: Duration = Duration::from_millis(1);
@@ -37,6 +54,8 @@ const FIXED: [(&str, &str); 2] = [("acks", "all"), ("enable.idempotence", "true"
 /// A message of a topic.
 pub struct KafkaMessage {
     key: Option<String>,
+    /// What tells it apart from all others, where something does.
+    revision: Option<(AlertId, u32)>,
     payload: Vec<u8>,
     headers: Vec<(&'static str, String)>,
 }
@@ -54,6 +73,7 @@ impl ToKafka for Alert {
     fn to_kafka(&self) -> Result<KafkaMessage, SinkError> {
         Ok(KafkaMessage {
             key: Some(self.alert_id.to_string()),
+            revision: Some((self.alert_id, self.revision)),
             payload: serde_json::to_vec(self)?,
             headers: vec![
                 ("rule", self.finding.rule_id.to_string()),
@@ -69,6 +89,7 @@ impl ToKafka for DeadLetter {
     fn to_kafka(&self) -> Result<KafkaMessage, SinkError> {
         Ok(KafkaMessage {
             key: None,
+            revision: None,
             payload: self.payload.clone(),
             headers: vec![
                 ("source", self.source.clone()),
@@ -106,8 +127,8 @@ pub(super) fn lasting(error: &KafkaError) -> bool {
     }
 }
 
-/// What became of a message, by its place among those that wait.
-type Delivery = (usize, Result<(), KafkaError>);
+/// What became of a message, by its place among those that wait: the partition and offset that it has.
+type Delivery = (usize, Result<(i32, i64), KafkaError>);
 
 /// Collects what became of each message.
 #[derive(Clone, Default)]
@@ -120,7 +141,8 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
-        let outcome = result.as_ref().map(drop).map_err(|(error, _)| error.clone());
+        let place = |message: &BorrowedMessage<'_>| (message.partition(), message.offset());
+        let outcome = result.as_ref().map(place).map_err(|(error, _)| error.clone());
         self.0.lock().push((number, outcome));
     }
 }
@@ -135,6 +157,10 @@ pub struct KafkaTopic {
     producer: Option<BaseProducer<Deliveries>>,
     /// Messages that the broker has not confirmed, in order.
     waiting: Vec<KafkaMessage>,
+    /// Under transactions: by partition, the offset after the last message that is known to be there.
+    ends: Option<Ends>,
+    /// What became of the last transaction is not known.
+    in_doubt: bool,
 }
 
 impl KafkaTopic {
@@ -160,9 +186,35 @@ impl KafkaTopic {
             config.set(key, value);
         }
         let (topic, deliveries) = (topic.to_owned(), Deliveries::default());
-        let mut sink = Self { name, topic, config, deliveries, producer: None, waiting: Vec::new() };
+        let waiting = Vec::new();
+        let mut sink = Self { name, topic, config, deliveries, producer: None, waiting, ends: None, in_doubt: false };
         sink.producer = Some(sink.connect()?);
         Ok(sink)
+    }
+
+    /// Writes in transactions from now on, under an id that no other process may have; and returns the alerts that the
+    /// topic has beyond a mark, or all where there is none. A process that still writes under the id is fenced.
+    ///
+    /// # Errors
+    /// The broker cannot be asked, or refuses.
+    pub fn recall(&mut self, id: &str, mark: Option<&str>) -> Result<Vec<Alert>, SinkError> {
+        self.config.set("transactional.id", id);
+        self.config.set("transaction.timeout.ms", TRANSACTION_TIMEOUT);
+        let mark = mark.and_then(|mark| serde_json::from_str(mark).ok()).unwrap_or_default();
+        let producer = self.connect()?;
+        self.ends = Some(mark);
+        producer.init_transactions(PATIENCE).map_err(|source| self.error("begin transactions in", source))?;
+        self.producer = Some(producer);
+        self.read_back()
+    }
+
+    /// The alerts that the topic has beyond what is known to be there.
+    fn read_back(&mut self) -> Result<Vec<Alert>, SinkError> {
+        let known = self.ends.clone().unwrap_or_default();
+        let (alerts, ends) =
+            committed::read(&self.config, &self.topic, &known).map_err(|source| self.error("read back", source))?;
+        self.ends = Some(ends);
+        Ok(alerts)
     }
 
     fn connect(&self) -> Result<BaseProducer<Deliveries>, SinkError> {
@@ -172,6 +224,70 @@ impl KafkaTopic {
 
     fn error(&self, action: &'static str, source: KafkaError) -> SinkError {
         SinkError::Kafka { action, topic: self.topic.clone(), source }
+    }
+
+    /// Hands over all messages in a transaction. What is not known to be committed waits on.
+    fn commit(&mut self, producer: &BaseProducer<Deliveries>, context: &Context) -> Result<(), SinkError> {
+        producer.begin_transaction().map_err(|source| self.error("begin a transaction in", source))?;
+        let places = match self.hand_over_all(producer, context) {
+            Ok(places) => places,
+            Err(error) => {
+                self.in_doubt = producer.abort_transaction(PATIENCE).is_err();
+                return Err(error);
+            }
+        };
+        loop {
+            match producer.commit_transaction(COMMIT_PATIENCE) {
+                Ok(()) => break,
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && !context.stopping() => {}
+                Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
+                    self.in_doubt = producer.abort_transaction(PATIENCE).is_err();
+                    return Err(self.error("commit to", KafkaError::Transaction(error)));
+                }
+                Err(source) => {
+                    self.in_doubt = true;
+                    return Err(self.error("commit to", source));
+                }
+            }
+        }
+        self.waiting.clear();
+        let ends = self.ends.get_or_insert_default();
+        for (partition, offset) in places {
+            let end = ends.entry(partition).or_default();
+            *end = (offset + 1).max(*end);
+        }
+        Ok(())
+    }
+
+    /// Hands over all messages and waits until the broker has them all.
+    fn hand_over_all(
+        &self,
+        producer: &BaseProducer<Deliveries>,
+        context: &Context,
+    ) -> Result<Vec<(i32, i64)>, SinkError> {
+        self.deliveries.0.lock().clear();
+        for (number, message) in self.waiting.iter().enumerate() {
+            self.hand_over(producer, number, message, context)?;
+        }
+        while producer.in_flight_count() > 0 {
+            if context.stopping() {
+                return Err(SinkError::Interrupted);
+            }
+            producer.poll(STEP);
+        }
+        let deliveries = std::mem::take(&mut *self.deliveries.0.lock());
+        let places: Result<Vec<_>, _> = deliveries.into_iter().map(|(_, delivery)| delivery).collect();
+        places.map_err(|source| self.error("write to", source))
+    }
+
+    /// A producer that goes on where the last one left the transaction; what the topic has by then waits no more.
+    fn resolve(&mut self) -> Result<BaseProducer<Deliveries>, SinkError> {
+        let producer = self.connect()?;
+        producer.init_transactions(PATIENCE).map_err(|source| self.error("begin transactions in", source))?;
+        let there: Vec<_> = self.read_back()?.iter().map(|alert| (alert.alert_id, alert.revision)).collect();
+        self.waiting.retain(|message| message.revision.is_none_or(|revision| !there.contains(&revision)));
+        self.in_doubt = false;
+        Ok(producer)
     }
 
     /// Hands over all messages and waits for the broker's word on each; what it confirmed waits no more.
@@ -192,7 +308,7 @@ impl KafkaTopic {
         let mut confirmed = vec![false; self.waiting.len()];
         for (number, delivery) in self.deliveries.0.lock().drain(..) {
             match delivery {
-                Ok(()) => confirmed.get_mut(number).into_iter().for_each(|confirmed| *confirmed = true),
+                Ok(_) => confirmed.get_mut(number).into_iter().for_each(|confirmed| *confirmed = true),
                 Err(source) if outcome.is_ok() => outcome = Err(self.error("write to", source)),
                 Err(_) => {}
             }
@@ -246,6 +362,10 @@ impl<T: ToKafka> Sink<T> for KafkaTopic {
         self.name
     }
 
+    fn mark(&self) -> Option<String> {
+        serde_json::to_string(self.ends.as_ref()?).ok()
+    }
+
     fn write(&mut self, item: &T) -> Result<(), SinkError> {
         self.waiting.push(item.to_kafka()?);
         Ok(())
@@ -257,11 +377,16 @@ impl<T: ToKafka> Sink<T> for KafkaTopic {
         }
         let producer = match self.producer.take() {
             Some(producer) => producer,
+            None if self.ends.is_some() => self.resolve()?,
             None => self.connect()?,
         };
-        let delivered = self.deliver(&producer, context);
+        let delivered = match self.ends.is_some() {
+            true if self.waiting.is_empty() => Ok(()),
+            true => self.commit(&producer, context),
+            false => self.deliver(&producer, context),
+        };
         // A producer with a fatal error, or with messages that were given up, is not used again.
-        if producer.client().fatal_error().is_none() && producer.in_flight_count() == 0 {
+        if producer.client().fatal_error().is_none() && producer.in_flight_count() == 0 && !self.in_doubt {
             self.producer = Some(producer);
         }
         delivered

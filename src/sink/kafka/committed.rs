@@ -1,0 +1,90 @@
+//! Reading back what a topic of alerts has.
+
+use super::Ends;
+use crate::alert::{Alert, stored};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::time::{Duration, Instant};
+
+/// How long the broker may take to answer a question.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may send nothing while something is left.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// The alerts that are committed in a topic beyond what is known to be there, and the new ends. What is no alert is
+/// passed over.
+///
+/// # Errors
+/// The broker cannot be asked, or refuses.
+pub(super) fn read(producer: &ClientConfig, topic: &str, known: &Ends) -> KafkaResult<(Vec<Alert>, Ends)> {
+    let mut config = ClientConfig::new();
+    // How to reach the brokers; what else a producer is told means nothing to a consumer.
+    for (key, value) in producer.config_map() {
+        let reach = ["bootstrap.servers", "client.id", "security.", "sasl.", "ssl.", "enable.s", "socket.", "broker."];
+        if reach.iter().any(|part| key.starts_with(part)) {
+            config.set(key, value);
+        }
+    }
+    config
+        .set("group.id", "fundwatch-recall")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed")
+        .set("fetch.wait.max.ms", "10")
+        .set("allow.auto.create.topics", "false")
+        .set("auto.offset.reset", "error");
+    let consumer: BaseConsumer = config.create()?;
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none()) else {
+        // It is not there yet.
+        return Ok((Vec::new(), Ends::new()));
+    };
+    let mut ends = Ends::new();
+    let mut assigned = TopicPartitionList::new();
+    for partition in found.partitions() {
+        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE)?;
+        // A topic that was made anew has nothing of what is known.
+        let start = known.get(&partition.id()).copied().filter(|end| *end <= high).unwrap_or(low).max(low);
+        ends.insert(partition.id(), start);
+        assigned.add_partition_offset(topic, partition.id(), Offset::Offset(start))?;
+    }
+    consumer.assign(&assigned)?;
+    let (mut left, mut alerts) = (ends.len(), Vec::new());
+    let mut last = Instant::now();
+    while left > 0 {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => {
+                last = Instant::now();
+                ends.insert(message.partition(), message.offset() + 1);
+                let body = message.payload().and_then(|payload| std::str::from_utf8(payload).ok());
+                alerts.extend(body.and_then(|body| stored::alert(body, false).ok()));
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => left -= 1,
+            Some(Err(KafkaError::MessageConsumption(code))) if passing(code) && last.elapsed() < SILENCE => {}
+            Some(Err(error)) => return Err(error),
+            None if last.elapsed() > SILENCE => {
+                return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
+            }
+            None => {}
+        }
+    }
+    Ok((alerts, ends))
+}
+
+/// Whether the client goes on by itself.
+fn passing(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Resolve
+            | Code::NotLeaderForPartition
+            | Code::LeaderNotAvailable
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+    )
+}
