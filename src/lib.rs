@@ -29,6 +29,7 @@ pub mod commands;
 pub mod config;
 pub mod detect;
 pub mod engine;
+pub mod fault;
 pub mod http;
 pub mod live;
 pub mod metrics;

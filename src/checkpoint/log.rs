@@ -18,6 +18,7 @@ use crate::live::visits::VisitShard;
 use crate::record::field::pack_number;
 use crate::record::marks::Marks;
 use crate::record::{CheckId, Ids, Record, SettlementId, VisitId};
+use crate::rules::rule::Map;
 
 /// Entries, by their first byte.
 pub(super) mod tag {
@@ -323,13 +324,29 @@ pub struct AlertLog {
     chunk: Chunk,
     /// Alerts that the sweep of this cycle has not come to; those that are newer are in the log anyway.
     sweep: Vec<AlertId>,
+    /// The revision of each alert that the log has.
+    written: Map<AlertId, u32>,
     entry: Vec<u8>,
 }
 
 impl AlertLog {
-    /// A log of the alerts of a book.
-    pub fn new(book: &AlertBook) -> Self {
-        Self { chunk: Chunk::default(), sweep: book.alerts().map(|alert| alert.alert_id).collect(), entry: Vec::new() }
+    /// A log that goes on after one that had these alerts.
+    pub fn new(before: &[Alert]) -> Self {
+        Self {
+            chunk: Chunk::default(),
+            sweep: before.iter().map(|alert| alert.alert_id).collect(),
+            written: before.iter().map(|alert| (alert.alert_id, alert.revision)).collect(),
+            entry: Vec::new(),
+        }
+    }
+
+    /// Writes down what the book has and the log has not: a warm-up fills the book without a word.
+    pub fn catch_up(&mut self, book: &AlertBook) {
+        for alert in book.alerts() {
+            if self.written.get(&alert.alert_id) != Some(&alert.revision) {
+                self.alert(alert);
+            }
+        }
     }
 
     /// Writes down revisions, then goes on with the sweep for about `quota` bytes.
@@ -345,6 +362,7 @@ impl AlertLog {
     }
 
     fn alert(&mut self, alert: &Alert) {
+        self.written.insert(alert.alert_id, alert.revision);
         self.entry.push(u8::from(alert.shadow));
         serde_json::to_writer(&mut self.entry, alert).expect("an alert can be written as JSON");
         end_entry(tag::ALERT, &mut self.entry, &mut self.chunk.entries);

@@ -6,6 +6,7 @@ use super::segment;
 use super::store::{Checkpoints, StoreError};
 use crate::clock;
 use crate::engine::persist::Cut;
+use crate::fault;
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -229,6 +230,7 @@ impl Scribe {
         if !job.cut.parts.is_empty() {
             let (packed, parts) = segment::pack(&job.cut.parts).map_err(StoreError::Thread)?;
             let sha256 = sha256(&packed);
+            fault::point("segment-packed");
             // The name tells apart attempts of two processes that do not know of each other.
             let name = format!("segment-{number:012}-{}", &sha256[..16]);
             bytes = packed.len() as u64;
@@ -248,6 +250,7 @@ impl Scribe {
                 parts,
             });
             self.checkpoints.put_segment(&name, packed)?;
+            fault::point("segment-written");
         }
         if job.cut.ends_cycle {
             // Everything is in the segments since this cycle began; what is older is not needed from here on.
@@ -256,12 +259,14 @@ impl Scribe {
         }
         let text = manifest.to_bytes().map_err(|error| StoreError::Thread(error.into()))?;
         self.checkpoints.publish(number, text)?;
+        fault::point("checkpoint-published");
         self.begins_cycle = job.cut.ends_cycle || (self.begins_cycle && job.cut.parts.is_empty());
         let all_bytes = manifest.bytes();
         self.last = Some(manifest);
         if let Err(error) = self.clean_up(number) {
             warn!("old checkpoints are not removed yet: {error}");
         }
+        fault::point("checkpoint-cleaned");
         let time = started.elapsed();
         info!(number, bytes, all_bytes, ms = time.as_millis() as u64, "checkpoint");
         Ok(Written { tag: job.tag, number, bytes, all_bytes, time })

@@ -177,7 +177,7 @@ impl Engine {
     pub fn end_warm_up(&mut self) -> Vec<Alert> {
         let alerts = self.book.end_warm_up(crate::clock::now(), self.time.start());
         self.record(&alerts);
-        self.log_book_again();
+        self.catch_up();
         alerts
     }
 

@@ -59,11 +59,12 @@ pub struct Summary {
 }
 
 impl Engine {
-    /// Writes down from now on what changes. Generations are counted from `generation`.
-    pub fn keep_log(&mut self, generation: u64) {
+    /// Writes down from now on what changes, after a log that had these alerts. Generations are counted from
+    /// `generation`.
+    pub fn keep_log(&mut self, generation: u64, alerts: &[Alert]) {
         self.persist = Some(Persist {
             logs: (0..self.ids.shards()).map(|_| ShardLog::default()).collect(),
-            alerts: AlertLog::new(&self.book),
+            alerts: AlertLog::new(alerts),
             generation,
             ended: Vec::new(),
             quota: 0,
@@ -107,10 +108,10 @@ impl Engine {
         }
     }
 
-    /// The book was filled without a word: all of it is written down again.
-    pub(super) fn log_book_again(&mut self) {
+    /// The book was filled without a word.
+    pub(super) fn catch_up(&mut self) {
         if let Some(persist) = &mut self.persist {
-            persist.alerts.begin_cycle(&self.book);
+            persist.alerts.catch_up(&self.book);
         }
     }
 

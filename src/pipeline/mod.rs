@@ -15,6 +15,7 @@
 use crate::alert::{Alert, AlertId};
 use crate::checkpoint::manifest::Positions;
 use crate::engine::Engine;
+use crate::fault;
 use crate::metrics::BatchReport;
 use crate::record::decode::Bad;
 use crate::rules::Watch;
@@ -217,8 +218,11 @@ impl Pipeline {
         self.publisher.alerts(&alerts);
         if let Some(state) = self.state.as_ref().filter(|_| !alerts.is_empty()) {
             state.tell()?;
+            fault::point("told");
         }
-        self.outputs.send(self.sequence, alerts, letters)
+        self.outputs.send(self.sequence, alerts, letters)?;
+        fault::point("handed-over");
+        Ok(())
     }
 
     /// Tells the source what is done.

@@ -10,6 +10,7 @@ use crate::checkpoint::manifest::{Manifest, Positions};
 use crate::checkpoint::restore::{Restored, restore};
 use crate::config::{self, Config, SourceKind, Start};
 use crate::engine::{Engine, Options};
+use crate::fault;
 use crate::http;
 use crate::metrics::Metrics;
 use crate::record::Ids;
@@ -162,7 +163,7 @@ fn begin(engine: Engine, folder: Option<&StateFolder>, load: impl Fn() -> Engine
     let restored = restore(&folder.checkpoints, &mut make).context("failed to take a checkpoint back")?;
     let Some(Restored { mut engine, manifest, alerts }) = restored else {
         let mut engine = make();
-        engine.keep_log(1);
+        engine.keep_log(1, &[]);
         // A run before may have gone before its first checkpoint, and yet have told something.
         let resume = (!told.is_empty()).then(|| Resume { positions: Positions::new(), told });
         if resume.is_some() {
@@ -170,9 +171,10 @@ fn begin(engine: Engine, folder: Option<&StateFolder>, load: impl Fn() -> Engine
         }
         return Ok(Begun { engine, resume, alerts: Vec::new(), manifest: None });
     };
+    fault::point("state-taken-back");
     let seconds = since.elapsed().as_secs_f64();
     info!(number = manifest.number, written_at = manifest.written_at, seconds, "a checkpoint is taken back");
-    engine.keep_log(manifest.next_generation);
+    engine.keep_log(manifest.next_generation, &alerts);
     let resume = Resume { positions: manifest.positions.clone(), told };
     Ok(Begun { engine, resume: Some(resume), alerts, manifest: Some(manifest) })
 }

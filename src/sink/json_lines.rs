@@ -2,6 +2,7 @@
 
 use super::{Context, Sink, SinkError};
 use crate::alert::{Alert, stored};
+use crate::fault;
 use serde::Serialize;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -183,12 +184,14 @@ impl Opened {
         let written = self
             .file
             .write_all(lines)
+            .inspect(|()| fault::point("file-written"))
             .and_then(|()| if self.regular { self.file.sync_data() } else { self.file.flush() });
         if written.is_err() && self.regular {
             // Where even this fails, the next opening cuts off what is no whole line.
             self.file.set_len(self.durable)?;
         }
         written?;
+        fault::point("file-synced");
         self.durable += lines.len() as u64;
         Ok(())
     }

@@ -10,6 +10,7 @@
 use super::store::Store;
 use super::{Context, Sink, SinkError};
 use crate::alert::{Alert, Finding};
+use crate::fault;
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 use std::collections::VecDeque;
@@ -280,7 +281,9 @@ impl Sink<Alert> for SqliteSink {
             if let Some(id) = delivered {
                 set_delivered(&transaction, id)?;
             }
+            fault::point("store-written");
             transaction.commit()?;
+            fault::point("store-committed");
             Ok((last, delivered))
         });
         let (last, delivered) = stored.map_err(|source| self.error("write", source))?;

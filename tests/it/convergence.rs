@@ -65,22 +65,24 @@ struct Run<'a> {
     engine: Engine,
     checkpoints: Checkpoints,
     scribe: Scribe,
-    /// The last revision of each alert that was told, as a sink remembers it.
-    told: BTreeMap<AlertId, Alert>,
+    /// What was told, as a sink remembers it.
+    told: Vec<Alert>,
+    last: BTreeMap<AlertId, u32>,
     at: usize,
 }
 
 const NAME: &str = "world";
+const SINK: &str = "list";
 
 impl<'a> Run<'a> {
     fn new(lines: &'a [Vec<u8>], tables: Tables, shards: usize, dice: &'a mut Dice) -> Self {
         let checkpoints = Checkpoints::of(Arc::new(InMemory::new())).expect("memory");
         let mut engine = Self::engine(&tables, shards, 1 + dice.below(2));
         if dice.chance(60) {
-            engine.keep_log(1);
+            engine.keep_log(1, &[]);
         }
         let scribe = Scribe::new(checkpoints.clone(), None, 2);
-        Self { lines, dice, tables, engine, checkpoints, scribe, told: BTreeMap::new(), at: 0 }
+        Self { lines, dice, tables, engine, checkpoints, scribe, told: Vec::new(), last: BTreeMap::new(), at: 0 }
     }
 
     fn engine(tables: &Tables, shards: usize, threads: usize) -> Engine {
@@ -91,9 +93,9 @@ impl<'a> Run<'a> {
 
     fn tell(&mut self, alerts: Vec<Alert>) {
         for alert in alerts {
-            let before = self.told.get(&alert.alert_id).map_or(0, |before| before.revision);
+            let before = self.last.insert(alert.alert_id, alert.revision).unwrap_or(0);
             assert_eq!(alert.revision, before + 1, "revisions rise by one");
-            self.told.insert(alert.alert_id, alert);
+            self.told.push(alert);
         }
     }
 
@@ -106,7 +108,8 @@ impl<'a> Run<'a> {
             && let Some(cut) = self.engine.cut()
         {
             let positions = BTreeMap::from([(NAME.to_owned(), self.at as u64)]);
-            let job = Job { cut, positions, sinks: BTreeMap::new(), tag: 0 };
+            let job =
+                Job { cut, positions, sinks: BTreeMap::from([(SINK.to_owned(), self.told.len().to_string())]), tag: 0 };
             self.scribe.write(&job).expect("memory takes everything");
         }
         if self.dice.chance(15) {
@@ -123,13 +126,15 @@ impl<'a> Run<'a> {
         let Some(mut restored) = restored else {
             return;
         };
-        let told = self.told.values().map(|alert| {
+        // A sink is asked only for what came after the checkpoint.
+        let mark: usize = restored.manifest.sinks[SINK].parse().expect("a number");
+        let told = self.told[mark..].iter().map(|alert| {
             let body = serde_json::to_string(alert).expect("an alert is JSON");
             stored::alert(&body, alert.shadow).expect("an alert can be read back")
         });
         restored.engine.know(told);
         self.engine = restored.engine;
-        self.engine.keep_log(restored.manifest.next_generation);
+        self.engine.keep_log(restored.manifest.next_generation, &restored.alerts);
         let reached = std::mem::replace(&mut self.at, restored.manifest.positions[NAME] as usize);
         self.scribe = Scribe::new(self.checkpoints.clone(), Some(restored.manifest), 2);
         while self.at < reached {

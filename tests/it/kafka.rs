@@ -16,22 +16,22 @@ use tempfile::TempDir;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Topics, a group and a configuration of a test's own.
-struct Names {
-    dir: TempDir,
-    records: String,
-    alerts: String,
-    dead_letters: String,
-    group: String,
+pub struct Names {
+    pub dir: TempDir,
+    pub records: String,
+    pub alerts: String,
+    pub dead_letters: String,
+    pub group: String,
 }
 
 /// They, on a broker.
-struct Setup<'b> {
-    broker: &'b Broker,
-    names: Names,
+pub struct Setup<'b> {
+    pub broker: &'b Broker,
+    pub names: Names,
 }
 
 impl<'b> Setup<'b> {
-    fn new(broker: &'b Broker, partitions: u32, registry: Option<&Path>) -> Setup<'b> {
+    pub fn new(broker: &'b Broker, partitions: u32, registry: Option<&Path>) -> Setup<'b> {
         let names = Names {
             dir: tempfile::tempdir().expect("a folder"),
             records: broker.topic("records", partitions),
@@ -71,7 +71,10 @@ impl<'b> Setup<'b> {
             path = "{late}"
             [http]
             listen = "127.0.0.1:0"
+            [state]
+            path = "{state}"
             "#,
+            state = names.dir.path().join("state").display(),
             address = broker.address(),
             records = names.records,
             group = names.group,
@@ -85,36 +88,41 @@ impl<'b> Setup<'b> {
         setup
     }
 
-    fn config(&self) -> PathBuf {
+    pub fn config(&self) -> PathBuf {
         self.names.dir.path().join("fundwatch.toml")
     }
 
-    fn run(&self) -> Running {
+    pub fn run(&self) -> Running {
         self.run_with(&[])
     }
 
     /// Starts the program, with other values for some keys of `source.kafka`.
-    fn run_with(&self, keys: &[(&str, &str)]) -> Running {
+    pub fn run_with(&self, keys: &[(&str, &str)]) -> Running {
+        let variables: Vec<(String, &str)> =
+            keys.iter().map(|(key, value)| (format!("FUNDWATCH__SOURCE__KAFKA__{key}"), *value)).collect();
+        let variables: Vec<(&str, &str)> = variables.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+        self.run_with_environment(&variables)
+    }
+
+    /// Starts the program with variables of its environment.
+    pub fn run_with_environment(&self, variables: &[(&str, &str)]) -> Running {
         let log = self.names.dir.path().join("log");
         let words = OpenOptions::new().create(true).append(true).open(&log).expect("a file");
         let mut command = fundwatch();
-        command.arg("run").arg("--config").arg(self.config()).env_remove("RUST_LOG");
-        for (key, value) in keys {
-            command.env(format!("FUNDWATCH__SOURCE__KAFKA__{key}"), value);
-        }
+        command.arg("run").arg("--config").arg(self.config()).env_remove("RUST_LOG").envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);
         Running { child: command.spawn().expect("it starts"), log }
     }
 
     /// Runs the program until it has read the topic to its end.
-    fn run_to_the_end(&self) {
+    pub fn run_to_the_end(&self) {
         let running = self.run_with(&[("UNTIL_END", "true")]);
         let log = running.log.clone();
         let status = running.wait("it reads the topic to its end");
         assert!(status.success(), "{status}\n{}", fs::read_to_string(log).unwrap_or_default());
     }
 
-    fn send(&self, lines: &[impl AsRef<[u8]>]) {
+    pub fn send(&self, lines: &[impl AsRef<[u8]>]) {
         let lines: Vec<&[u8]> = lines.iter().map(AsRef::as_ref).collect();
         self.broker.kcat_produce(&self.names.records, Lines::Bytes(&lines.join(&b'\n')), Key::None);
     }
@@ -124,11 +132,11 @@ impl<'b> Setup<'b> {
         self.broker.kcat_produce_with(&self.names.records, Lines::Bytes(b"gone\t\n"), Key::BeforeTab, &["-Z"]);
     }
 
-    fn committed(&self) -> i64 {
+    pub fn committed(&self) -> i64 {
         self.broker.committed_offsets(&self.names.group).values().sum()
     }
 
-    fn wait_for_commit(&self, end: i64) {
+    pub fn wait_for_commit(&self, end: i64) {
         wait_until("offsets are committed up to the end", LIMIT, || (self.committed() == end).then_some(()));
     }
 
@@ -145,7 +153,7 @@ impl<'b> Setup<'b> {
     }
 
     /// What the last revision of each alert in the topic says, where it is open.
-    fn open_alerts(&self) -> BTreeMap<String, Value> {
+    pub fn open_alerts(&self) -> BTreeMap<String, Value> {
         let mut last = BTreeMap::new();
         // All of one alert are in one partition, in order.
         for message in self.broker.kcat_consume_all(&self.names.alerts) {
@@ -157,14 +165,14 @@ impl<'b> Setup<'b> {
 }
 
 /// The program; ended when dropped.
-struct Running {
-    child: Child,
-    log: PathBuf,
+pub struct Running {
+    pub child: Child,
+    pub log: PathBuf,
 }
 
 impl Running {
     /// What it has said, for people who look at a failed test.
-    fn words(&self) -> String {
+    pub fn words(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
@@ -177,7 +185,7 @@ impl Running {
         (status, begun.elapsed())
     }
 
-    fn terminate_in_order(self) {
+    pub fn terminate_in_order(self) {
         let log = self.log.clone();
         let (status, time) = self.terminate();
         let words = fs::read_to_string(log).unwrap_or_default();
@@ -185,7 +193,7 @@ impl Running {
         assert!(time < Duration::from_secs(10), "{time:?}\n{words}");
     }
 
-    fn wait(mut self, what: &str) -> ExitStatus {
+    pub fn wait(mut self, what: &str) -> ExitStatus {
         wait_until(what, 3 * LIMIT, || self.child.try_wait().expect("it is ours"))
     }
 

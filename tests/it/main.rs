@@ -8,6 +8,7 @@ mod convergence;
 mod faults;
 mod http;
 mod kafka;
+mod kills;
 mod reference;
 mod rule_sets;
 mod rules_cli;

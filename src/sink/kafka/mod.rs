@@ -10,6 +10,7 @@
 
 use super::{Context, DeadLetter, Sink, SinkError};
 use crate::alert::{Alert, AlertId};
+use crate::fault;
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -236,6 +237,7 @@ impl KafkaTopic {
                 return Err(error);
             }
         };
+        fault::point("alerts-produced");
         loop {
             match producer.commit_transaction(COMMIT_PATIENCE) {
                 Ok(()) => break,
@@ -250,6 +252,7 @@ impl KafkaTopic {
                 }
             }
         }
+        fault::point("alerts-committed");
         self.waiting.clear();
         let ends = self.ends.get_or_insert_default();
         for (partition, offset) in places {

@@ -5,6 +5,7 @@
 use super::partitions::{Beginning, Facts, Key, Ledger, NextOffset, Partitions};
 use crate::checkpoint::manifest::Positions;
 use crate::config::Start;
+use crate::fault;
 use crate::source::channel::{Event, Handle};
 use crate::source::{Filling, Resume, SourceError};
 use parking_lot::Mutex;
@@ -216,6 +217,7 @@ impl Context {
         }
         match consumer.commit(&offsets, mode) {
             Ok(()) => {
+                fault::point("offsets-committed");
                 reading.ledger.committed(&due);
                 self.handle.count(|counts| counts.commits += 1);
                 debug!(?due, "committed");
