@@ -32,8 +32,11 @@ pub struct Setup<'b> {
 
 impl<'b> Setup<'b> {
     pub fn new(broker: &'b Broker, partitions: u32, registry: Option<&Path>) -> Setup<'b> {
+        let mut dir = tempfile::tempdir().expect("a folder");
+        // For people who look at a failed test.
+        dir.disable_cleanup(std::env::var_os("FUNDWATCH_KEEP").is_some());
         let names = Names {
-            dir: tempfile::tempdir().expect("a folder"),
+            dir,
             records: broker.topic("records", partitions),
             alerts: broker.topic("alerts", 2),
             dead_letters: broker.topic("dead-letters", 1),
