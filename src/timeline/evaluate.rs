@@ -187,7 +187,7 @@ impl TimelineShard {
                 }
             }
         }
-        self.held.replace(Key::Settlement(id), Part::Whole, found, changes);
+        self.held.replace(Key::Settlement(person, id), Part::Whole, found, changes);
     }
 
     fn evaluate_day(&mut self, person: PersonId, day: Day, world: &World<'_>, changes: &mut Vec<FindingChange>) {

@@ -16,8 +16,8 @@ pub enum Key {
     VisitSettlements(VisitId),
     /// A visit's details.
     VisitDetails(VisitId),
-    /// One settlement.
-    Settlement(SettlementId),
+    /// One settlement as a person's: of one that moved to another person both are looked at, in any order.
+    Settlement(PersonId, SettlementId),
     /// A person's settlements of a day.
     DaySettlements(PersonId, Day),
     /// A person's details of a day.
@@ -110,7 +110,10 @@ impl HeldAlerts {
         for key in self.by_key.keys() {
             match *key {
                 Key::VisitSettlements(visit) | Key::VisitDetails(visit) => marks.visits.mark(visit.0),
-                Key::Settlement(id) => marks.settlements.mark(id.0),
+                Key::Settlement(person, id) => {
+                    marks.persons.mark(person.0);
+                    marks.settlements.mark(id.0);
+                }
                 Key::DaySettlements(person, _) | Key::DayDetails(person, _) | Key::Stays(person) => {
                     marks.persons.mark(person.0);
                 }

@@ -269,6 +269,33 @@ fn the_engine_agrees_with_the_reference_on_random_worlds() {
     }
 }
 
+/// Whose finding it is changes within a batch, in which both persons are looked at in the order of their ids.
+#[test]
+fn a_settlement_that_moved_to_another_person_is_withdrawn_when_it_is_refunded() {
+    let settlement = |setl_id: &str, person: &str, more: &str| {
+        format!(
+            r#"{{"type":"settlement","setl_id":"{setl_id}","mdtrt_id":"V","psn_no":"{person}","fixmedins_code":"H","med_type":"11","insutype":"310","setl_time":"2026-03-01 10:00:00","medfee_sumamt":9000,"fund_pay_sumamt":6000{more}}}"#
+        )
+    };
+    for first_known in ["P1", "P2"] {
+        let ids = Arc::new(Ids::new(1));
+        let rules = Arc::new(rule_sets::of_tables(&Tables::default(), &ids));
+        let mut engine = Engine::new(rules, ids, &Options::default());
+        let mut open_after = |line: String| {
+            engine.process(&Batch::of_lines("moves", line.as_bytes()));
+            engine.alerts().iter().filter(|alert| alert.status == AlertStatus::Open).count()
+        };
+        open_after(settlement("S0", first_known, r#","vali_flag":"0""#));
+        assert_eq!(open_after(settlement("S1", "P1", "")), 1);
+        assert_eq!(open_after(settlement("S1", "P2", r#","updt_time":"2026-03-02 10:00:00""#)), 1);
+        assert_eq!(
+            open_after(settlement("S9", "P2", r#","refd_setl_flag":"1","init_setl_id":"S1""#)),
+            0,
+            "{first_known}"
+        );
+    }
+}
+
 /// What is held of a city of so many days when only some are retained.
 fn retained_after(days: u32, retention: u32) -> (fundwatch::engine::Retained, usize, usize) {
     let options = fundwatch::simulate::Options {
