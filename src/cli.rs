@@ -30,6 +30,8 @@ pub enum Command {
     Rules(crate::commands::rules::RulesArgs),
     /// Shows and checks the configuration
     Config(ConfigArgs),
+    /// Shows and checks the state that a pipeline keeps for its next start
+    State(StateArgs),
 }
 
 /// `fundwatch run`
@@ -112,6 +114,40 @@ pub struct SimulateArgs {
     /// Everything follows from it
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+}
+
+/// `fundwatch state`
+#[derive(Debug, Args)]
+#[command(after_help = "Nothing is changed, and the pipeline may run meanwhile.\n\n\
+    Examples:\n  \
+    fundwatch state inspect --config fundwatch.toml\n  \
+    fundwatch state verify --path fundwatch-data/state")]
+pub struct StateArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
+
+/// What can be done with the state.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Lists the checkpoints, and shows the newest
+    #[command(after_help = "Example:\n  fundwatch state inspect --config fundwatch.toml")]
+    Inspect(StatePlace),
+    /// Reads every checkpoint whole, and says which could be used; exit status 1 where one cannot
+    #[command(after_help = "Example:\n  fundwatch state verify --path fundwatch-data/state")]
+    Verify(StatePlace),
+}
+
+/// Where state lies.
+#[derive(Debug, Args)]
+pub struct StatePlace {
+    /// Configuration file of the pipeline
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the state, whatever the configuration says
+    #[arg(long, value_name = "DIR")]
+    pub path: Option<PathBuf>,
 }
 
 /// `fundwatch config`

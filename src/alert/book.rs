@@ -44,7 +44,7 @@ impl AlertBook {
         let mut revisions = Vec::new();
         for alert_id in order {
             let revision = match last.remove(&alert_id).flatten() {
-                Some((rule, finding)) => self.stand(alert_id, finding, now, || shadow(rule)),
+                Some((rule, finding)) => self.stand(alert_id, finding, now, shadow(rule)),
                 None => self.fall(alert_id, now),
             };
             revisions.extend(revision);
@@ -52,17 +52,12 @@ impl AlertBook {
         if self.warming_up { Vec::new() } else { revisions }
     }
 
-    fn stand(
-        &mut self,
-        alert_id: AlertId,
-        finding: Arc<Finding>,
-        now: Time,
-        shadow: impl FnOnce() -> bool,
-    ) -> Option<Alert> {
+    fn stand(&mut self, alert_id: AlertId, finding: Arc<Finding>, now: Time, shadow: bool) -> Option<Alert> {
         let revision = match self.alerts.get_mut(&alert_id) {
             None => 1,
             Some(known) => {
                 let same = known.status == AlertStatus::Open
+                    && (!known.shadow || shadow)
                     && known.finding.severity == finding.severity
                     && known.finding.amount_at_issue == finding.amount_at_issue
                     && known.finding.evidence == finding.evidence;
@@ -81,7 +76,7 @@ impl AlertBook {
             withdrawn_reason: None,
             finding,
             detected_at: now,
-            shadow: shadow(),
+            shadow,
         };
         self.alerts.insert(alert_id, alert.clone());
         Some(alert)
@@ -129,6 +124,7 @@ impl AlertBook {
                 return alert.status == AlertStatus::Open;
             };
             let same = before.status == alert.status
+                && (!before.shadow || alert.shadow)
                 && before.finding.severity == alert.finding.severity
                 && before.finding.amount_at_issue == alert.finding.amount_at_issue
                 && before.finding.evidence == alert.finding.evidence;
@@ -241,6 +237,16 @@ mod tests {
         assert_eq!(revisions(&mut book, moved), []);
         let moved: Vec<FindingChange> = change(Some(6)).into_iter().chain(change(None)).collect();
         assert_eq!(revisions(&mut book, moved), []);
+    }
+
+    #[test]
+    fn what_was_found_in_shadow_is_told_once_its_rule_is_live() {
+        let mut book = AlertBook::default();
+        let told = |alerts: Vec<Alert>| alerts.iter().map(|alert| (alert.revision, alert.shadow)).collect::<Vec<_>>();
+        assert_eq!(told(book.apply(change(Some(5)), Time(1), |_| true)), [(1, true)]);
+        assert_eq!(told(book.apply(change(Some(5)), Time(1), |_| true)), []);
+        assert_eq!(told(book.apply(change(Some(5)), Time(1), |_| false)), [(2, false)]);
+        assert_eq!(told(book.apply(change(Some(5)), Time(1), |_| false)), []);
     }
 
     #[test]

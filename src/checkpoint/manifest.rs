@@ -122,3 +122,47 @@ impl Manifest {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            format: FORMAT,
+            program: "9.9.9".to_owned(),
+            number: 7,
+            written_at: "2026-03-01 10:00:00".to_owned(),
+            positions: Positions::from([("t[0]".to_owned(), 5)]),
+            summary: Summary::default(),
+            sinks: BTreeMap::new(),
+            next_generation: 2,
+            schemas: vec![super::super::read::schema()],
+            segments: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let bytes = manifest().to_bytes().expect("JSON");
+        assert_eq!(Manifest::of_bytes(&bytes), Ok(manifest()));
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            // White space around the checksum holds nothing.
+            let same = damaged.trim_ascii_end() == bytes.trim_ascii_end();
+            assert!(same || matches!(Manifest::of_bytes(&damaged), Err(Unusable::Damaged(_))), "bit {bit}");
+        }
+        for length in 0..bytes.len() - 1 {
+            assert!(matches!(Manifest::of_bytes(&bytes[..length]), Err(Unusable::Damaged(_))), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_with_words() {
+        let newer = Manifest { format: FORMAT + 1, ..manifest() };
+        let refused = Manifest::of_bytes(&newer.to_bytes().expect("JSON")).expect_err("newer");
+        assert_eq!(refused, Unusable::Newer { format: FORMAT + 1, program: "9.9.9".to_owned() });
+        assert!(refused.to_string().contains("fundwatch 9.9.9 in format 2"), "{refused}");
+    }
+}

@@ -8,6 +8,7 @@ pub mod config;
 pub mod rules;
 pub mod run;
 pub mod simulate;
+pub mod state;
 
 /// How a command ended that could be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,5 +30,6 @@ pub fn execute(command: Command) -> Result<Outcome> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Rules(args) => rules::run(args),
+        Command::State(args) => state::run(&args),
     }
 }

@@ -292,9 +292,8 @@ impl Pipeline {
         let covered: Map<AlertId, u32> = alerts.iter().map(|alert| (alert.alert_id, alert.revision)).collect();
         // What one sink has and the checkpoint has not may be missing in another. What the checkpoint has they all
         // have: it was not published before.
-        undelivered.extend(
-            recalled.iter().filter(|alert| !told.contains_key(&(alert.alert_id, alert.revision))).cloned(),
-        );
+        undelivered
+            .extend(recalled.iter().filter(|alert| !told.contains_key(&(alert.alert_id, alert.revision))).cloned());
         let is_new = |alert: &Alert| covered.get(&alert.alert_id).is_none_or(|revision| *revision < alert.revision);
         undelivered.retain(is_new);
         undelivered.sort_by_key(|alert| (alert.alert_id, alert.revision));

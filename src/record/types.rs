@@ -642,4 +642,50 @@ mod tests {
         sorted::<Inventory>();
         assert!(NAMES.len() <= 128);
     }
+
+    #[test]
+    fn rows_of_another_version_are_read() {
+        // That version had a field that is gone, lacked one that is new, and gave its bits in another order.
+        let ours = Discharge::layout();
+        let mut theirs: Vec<PackedField> = ours.iter().filter(|field| field.name != "dscg_bed").cloned().collect();
+        theirs.insert(1, PackedField { name: "colour".to_owned(), kind: "Code".to_owned(), bit: 0 });
+        for (bit, field) in theirs.iter_mut().rev().enumerate() {
+            field.bit = bit as u32;
+        }
+        let row = Discharge {
+            dscg_way: Code(300),
+            endtime: Time(1_000_000),
+            fixmedins_code: InstitutionId(7),
+            mdtrt_id: VisitId(8),
+            psn_no: PersonId(9),
+            updt_time: Time(-5),
+            ..Discharge::ABSENT
+        };
+        let (mut changes, mut fields) = (0_u64, Vec::new());
+        for field in &theirs {
+            let mut one = Vec::new();
+            match field.name.as_str() {
+                "colour" => pack_number(77, &mut one),
+                "dscg_way" => row.dscg_way.pack(Code(0), &mut one),
+                "endtime" => row.endtime.pack(Time::ABSENT, &mut one),
+                "fixmedins_code" => row.fixmedins_code.pack(InstitutionId(0), &mut one),
+                "mdtrt_id" => row.mdtrt_id.pack(VisitId(0), &mut one),
+                "psn_no" => row.psn_no.pack(PersonId(0), &mut one),
+                "updt_time" => row.updt_time.pack(Time::ABSENT, &mut one),
+                _ => continue,
+            }
+            changes |= 1 << field.bit;
+            fields.extend(one);
+        }
+        let mut packed = Vec::new();
+        pack_number(changes, &mut packed);
+        packed.extend(fields);
+        let layout = Layout::of::<Discharge>(&theirs).expect("no field is of another kind");
+        let mut rest = packed.as_slice();
+        assert_eq!(layout.unpack::<Discharge>(&mut rest), row);
+        assert!(rest.is_empty());
+        theirs[3].kind = "Serial".to_owned();
+        let field = format!("discharge.{}", theirs[3].name);
+        assert_eq!(Layout::of::<Discharge>(&theirs).expect_err("of another kind"), field);
+    }
 }

@@ -98,6 +98,11 @@ impl Context {
                 .add_partition_offset(&key.topic, key.partition, Offset::Offset(beginning.start))
                 .map_err(|source| SourceError::Kafka { action: "name an offset", source })?;
             reading.partitions.assign(key, *beginning);
+            if self.resume.is_some() && beginning.start > beginning.settled {
+                // The checkpoint has them, and the run before did not come to commit them.
+                let delivery = self.handle.last_number();
+                reading.ledger.note(delivery, vec![(key.clone(), beginning.start)]);
+            }
         }
         reading.assigned = true;
         drop(reading);
