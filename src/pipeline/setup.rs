@@ -1,6 +1,8 @@
 //! From a configuration to a running pipeline.
 
+use super::health::{Health, Limits};
 use super::outputs::Outputs;
+use super::poison::{self, Poison};
 use super::publish::Publisher;
 use super::shutdown::Shutdown;
 use super::{Pipeline, RuleReload};
@@ -88,7 +90,13 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
     let late = late.context("failed to set up the place of late records")?;
     warn_of_forgetful_store(config, sinks.store.as_ref());
     let source = source::of_config(config, sinks.store.as_ref().is_some_and(has_alerts));
-    let publisher = Publisher::new(board.clone(), metrics.clone(), source.name(), engine.rules());
+    let borne = Limits {
+        ready_lag: config.http.ready_lag,
+        ready_delay: config.http.ready_delay,
+        stalled_after: config.http.stalled_after,
+    };
+    let health = Health::new(borne, Instant::now());
+    let publisher = Publisher::new(board.clone(), metrics.clone(), source.name(), engine.rules(), health);
     let server = match config.http.enabled {
         false => None,
         true => {
@@ -111,12 +119,14 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
         outputs,
         publisher,
         rules,
+        poison: Poison::new(poison::Limits::of(&config.dead_letters)),
+        last_bad: None,
         shutdown,
         shutdown_timeout: config.engine.shutdown_timeout,
         sequence: 0,
         waiting: std::collections::VecDeque::new(),
+        last_batch: Instant::now(),
         warm_up: None,
-        source_is_lost: false,
     };
     Ok(Ready { pipeline, server })
 }

@@ -70,6 +70,7 @@ impl Source for KafkaSource {
     }
 
     fn run(self: Box<Self>, outlet: &Outlet) -> Result<(), SourceError> {
+        outlet.set_waits_for(Some(context::NO_PARTITIONS));
         let filling = Filling::new(self.limits);
         let handle = outlet.handle();
         let context = Context::new(handle, filling, self.config.start, self.alerts_known, self.drain);
@@ -251,7 +252,9 @@ impl Reader<'_> {
             self.flush()?;
         }
         let mut reading = self.reading();
+        let waits_for = reading.partitions.is_empty().then_some(context::NO_PARTITIONS);
         if !reading.partitions.begin_warm_up() {
+            self.outlet.set_waits_for(waits_for);
             return Ok(());
         }
         let warm = reading.partitions.warm();
@@ -261,7 +264,10 @@ impl Reader<'_> {
         }
         drop(reading);
         self.pause(&warm)?;
-        self.send()
+        self.send()?;
+        // Only now: who looks sees the warm-up coming.
+        self.outlet.set_waits_for(waits_for);
+        Ok(())
     }
 
     fn end_warm_up(&mut self) -> Result<(), SourceError> {
