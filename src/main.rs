@@ -17,20 +17,13 @@ fn main() -> ExitCode {
     match commands::execute(command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Wrong) => ExitCode::from(1),
+        Ok(Outcome::Failed) => ExitCode::from(2),
         Err(error) if prints && is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("fundwatch: {}", words(&error));
+            commands::tell(&error);
             ExitCode::from(2)
         }
     }
-}
-
-/// The chain of causes, without those that the one before already tells.
-fn words(error: &anyhow::Error) -> String {
-    error.chain().skip(1).fold(error.to_string(), |words, cause| {
-        let cause = cause.to_string();
-        if words.ends_with(&cause) { words } else { format!("{words}: {cause}") }
-    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -39,17 +32,4 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         io.or_else(|| cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind))
     };
     error.chain().any(|cause| kind(cause) == Some(std::io::ErrorKind::BrokenPipe))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use anyhow::Context as _;
-
-    #[test]
-    fn a_cause_is_told_once() {
-        let error = std::io::Error::other("disk on fire");
-        let told = Err::<(), _>(error).context("failed to write a: disk on fire").context("cannot go on").unwrap_err();
-        assert_eq!(words(&told), "cannot go on: failed to write a: disk on fire");
-    }
 }

@@ -35,6 +35,8 @@ pub struct Status {
     pub trouble: Option<String>,
     /// Whether the pipeline has failed for good.
     pub failed: bool,
+    /// Why records wait without being processed, if they do.
+    pub stalled: Option<String>,
     /// Whether the source has come to its end.
     pub ended: bool,
     /// Records since the start.
@@ -43,7 +45,7 @@ pub struct Status {
     pub alerts: AlertTotals,
     /// Records that wait in the source, by partition.
     pub lag: Vec<Lag>,
-    /// The greatest time among the records so far.
+    /// The latest time of a record so far that is not from the future.
     pub event_time: Option<Time>,
     /// From the arrival of a record to its alerts being handed to the sinks, over recent batches; filled in by
     /// [`Board::report`].
@@ -54,8 +56,53 @@ pub struct Status {
     pub rule_set: RuleSetStatus,
     /// How the sinks are doing.
     pub sinks: Vec<SinkStatus>,
-    /// Rows and bytes that are held, by kind.
+    /// Rows that are held, by kind.
     pub state: Vec<StateSize>,
+}
+
+/// Why the pipeline is not ready, or does not move: fixed words for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the words say it")]
+pub enum Cause {
+    WarmUp,
+    NoPartitions,
+    Lag,
+    Sink,
+    Source,
+    Stalled,
+    Stopping,
+    DeadLetters,
+    Failed,
+}
+
+impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::WarmUp,
+        Self::NoPartitions,
+        Self::Lag,
+        Self::Sink,
+        Self::Source,
+        Self::Stalled,
+        Self::Stopping,
+        Self::DeadLetters,
+        Self::Failed,
+    ];
+
+    /// The word in metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::WarmUp => "warm_up",
+            Self::NoPartitions => "no_partitions",
+            Self::Lag => "lag",
+            Self::Sink => "sink",
+            Self::Source => "source",
+            Self::Stalled => "stalled",
+            Self::Stopping => "stopping",
+            Self::DeadLetters => "dead_letters",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// Messages since the start: `received = processed + redelivered + dead_lettered`.
@@ -164,8 +211,6 @@ pub struct StateSize {
     pub kind: &'static str,
     /// How many.
     pub rows: u64,
-    /// Their size, as far as it is known.
-    pub bytes: u64,
 }
 
 fn yuan<S: Serializer>(fen: &i64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -261,6 +306,8 @@ struct Inner {
     history: Mutex<VecDeque<Point>>,
     latencies: Mutex<VecDeque<Duration>>,
     started: Instant,
+    /// The last sign of life, and how long there may be none.
+    beat: Mutex<Option<(Instant, Duration)>>,
 }
 
 #[derive(Clone, Copy)]
@@ -289,7 +336,30 @@ impl Board {
             history: Mutex::default(),
             latencies: Mutex::default(),
             started: Instant::now(),
+            beat: Mutex::default(),
         }))
+    }
+
+    /// The pipeline's thread shows that it lives, and will again within `patience`; zero: whenever.
+    pub fn beat(&self, patience: Duration) {
+        *self.0.beat.lock() = Some((Instant::now(), patience));
+    }
+
+    /// Why the process should count as dead, if it should: it has failed, records wait and none is processed, or the
+    /// pipeline's thread has shown no sign of life for too long.
+    pub fn ill(&self) -> Option<String> {
+        let known = self.read(|status| {
+            let failed = status.failed.then(|| status.trouble.clone().unwrap_or_default());
+            failed.or_else(|| status.stalled.clone())
+        });
+        let silent = || {
+            let (at, patience) = (*self.0.beat.lock())?;
+            let silence = at.elapsed();
+            let ended = self.read(|status| status.ended);
+            (!ended && !patience.is_zero() && silence > patience)
+                .then(|| format!("the pipeline's thread has shown no sign of life for {} s", silence.as_secs()))
+        };
+        known.or_else(silent)
     }
 
     /// Changes the snapshot.

@@ -17,6 +17,21 @@ pub enum Outcome {
     Done,
     /// Exit status 1: what was asked about is wrong. It has been said what.
     Wrong,
+    /// Exit status 2: it has failed. It has been said why.
+    Failed,
+}
+
+/// Says why a command has failed.
+pub fn tell(error: &anyhow::Error) {
+    eprintln!("fundwatch: {}", words(error));
+}
+
+/// The chain of causes, without those that the one before already tells.
+fn words(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |words, cause| {
+        let cause = cause.to_string();
+        if words.ends_with(&cause) { words } else { format!("{words}: {cause}") }
+    })
 }
 
 /// Carries out a command.
@@ -31,5 +46,18 @@ pub fn execute(command: Command) -> Result<Outcome> {
         Command::Config(args) => config::run(&args),
         Command::Rules(args) => rules::run(args),
         Command::State(args) => state::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = std::io::Error::other("disk on fire");
+        let told = Err::<(), _>(error).context("failed to write a: disk on fire").context("cannot go on").unwrap_err();
+        assert_eq!(words(&told), "cannot go on: failed to write a: disk on fire");
     }
 }

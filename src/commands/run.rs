@@ -2,11 +2,13 @@
 
 use super::Outcome;
 use crate::cli::RunArgs;
+use crate::config::SourceKind;
 use crate::pipeline::setup;
 use crate::pipeline::shutdown::{Shutdown, end_on_panic};
 use crate::{clock, config};
 use anyhow::{Context as _, Result, anyhow};
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
@@ -21,16 +23,41 @@ pub fn run(args: &RunArgs) -> Result<Outcome> {
     clock::set_zone(&config.engine.time_zone)?;
     end_on_panic();
     let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
-    let ready = setup::pipeline(&config, shutdown)?;
+    let ready = setup::pipeline(&config, shutdown.clone())?;
     if let Some(server) = &ready.server {
         info!("status page: http://{}/", server.address());
     }
-    let ended = ready.pipeline.run()?;
-    info!(?ended, "goodbye");
+    let ended = ready.pipeline.run();
+    let outcome = match ended {
+        Ok(ended) => {
+            info!(?ended, "goodbye");
+            Outcome::Done
+        }
+        Err(error) => {
+            super::tell(&error);
+            // Whoever reads files waits for the end, and sees the words.
+            if ready.server.is_some() && config.source.kind != SourceKind::File {
+                linger(config.http.linger, &shutdown);
+            }
+            Outcome::Failed
+        }
+    };
     if let Some(server) = ready.server {
         server.stop();
     }
-    Ok(Outcome::Done)
+    Ok(outcome)
+}
+
+/// Leaves a failed pipeline's server be for a while, so that the reason is scraped; a signal ends that.
+fn linger(time: Duration, shutdown: &Shutdown) {
+    if time.is_zero() || shutdown.requested() {
+        return;
+    }
+    info!("/healthz and /metrics say so for {time:?} more (http.linger)");
+    let until = Instant::now() + time;
+    while Instant::now() < until && !shutdown.requested() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn log_to_stderr(filter: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Fields that must fit each other, and fields that follow from others.
 
 use super::value::duration_text;
-use super::{Config, LetterKind, Letters, SourceKind};
+use super::{Config, DeadLetters, LetterKind, Letters, SourceKind};
 use std::time::Duration;
 
 /// Fields that do not fit.
@@ -226,6 +226,17 @@ fn sinks(config: &Config, check: &mut impl FnMut(bool, &'static str, String)) {
             ),
         );
     }
+    let DeadLetters { stop_at_ratio, ratio_over, .. } = config.dead_letters;
+    check(
+        (0.0..=1.0).contains(&stop_at_ratio),
+        "dead_letters.stop_at_ratio",
+        format!("`dead_letters.stop_at_ratio` is {stop_at_ratio}; it must be from 0 to 1"),
+    );
+    check(
+        (1..=1_000_000_000).contains(&ratio_over),
+        "dead_letters.ratio_over",
+        format!("`dead_letters.ratio_over` is {ratio_over}; it must be from 1 to 1000000000"),
+    );
     letters(
         config,
         check,
@@ -310,6 +321,8 @@ mod tests {
             ("[engine]\ntime_zone=\"Asia/Nowhere\"", "c.toml:2:11", "Asia/Nowhere"),
             ("[http]\nlisten=\"9464\"", "c.toml:2:8", "127.0.0.1:9464"),
             ("[engine]\nbatch_messages=0", "c.toml:2:16", "from 1 to"),
+            ("[dead_letters]\nstop_at_ratio=1.5", "c.toml:2:15", "from 0 to 1"),
+            ("[dead_letters]\nratio_over=0", "c.toml:2:12", "from 1 to"),
             ("[late]\nqueue=0", "c.toml:2:7", "at least 1"),
             ("[late]\npath=\"fundwatch-data/dead-letters.jsonl\"", "c.toml:2:6", "a file of its own"),
             (

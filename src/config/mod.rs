@@ -343,6 +343,12 @@ pub struct SqliteSink {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeadLetters {
+    /// The share of bad records among the last ones that stops the pipeline; 0: none does.
+    pub stop_at_ratio: f64,
+    /// So many records are the last ones of `stop_at_ratio`.
+    pub ratio_over: u64,
+    /// So many bad records in a row stop the pipeline; 0: none do.
+    pub stop_at_run: u64,
     /// Which of the two is used.
     pub kind: LetterKind,
     /// Dead letters that may wait to be written; then the pipeline waits.
@@ -471,6 +477,17 @@ pub struct Http {
     pub enabled: bool,
     /// Address and port; port 0 takes a free one.
     pub listen: String,
+    /// Records that may wait in the source while it still counts as ready.
+    pub ready_lag: u64,
+    /// How long more may wait, or the source or a required sink be in trouble, until it is no longer ready.
+    #[serde(with = "value::duration")]
+    pub ready_delay: Duration,
+    /// How long records may wait without one being processed until it is no longer healthy; 0 s: for ever.
+    #[serde(with = "value::duration")]
+    pub stalled_after: Duration,
+    /// How long a pipeline that has failed still answers, so that the reason is seen; 0 s: not at all.
+    #[serde(with = "value::duration")]
+    pub linger: Duration,
 }
 
 /// What is said on standard error.

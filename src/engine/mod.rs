@@ -16,7 +16,7 @@ use crate::live::inventory::InventoryShard;
 use crate::live::settlements::SettlementShard;
 use crate::live::visits::VisitShard;
 use crate::record::decode::{Bad, TYPES};
-use crate::record::{Batch, Ids};
+use crate::record::{Batch, Ids, Time};
 use crate::rules::rule::{RuleSet, Status};
 use crate::timeline::held::FindingChange;
 use crate::timeline::shard::TimelineShard;
@@ -184,6 +184,11 @@ impl Engine {
     /// Counts since the start.
     pub fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// The latest time of a record that is not from the future; `None` before the first.
+    pub fn event_time(&self) -> Option<Time> {
+        self.time.reached_by_records()
     }
 
     /// What is held.

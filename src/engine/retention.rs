@@ -69,7 +69,12 @@ impl Retention {
 
     /// The latest time of a record; the earliest time there is before the first.
     pub(super) fn reached(&self) -> Time {
-        self.reached.get().unwrap_or(Day::ABSENT.start())
+        self.reached_by_records().unwrap_or(Day::ABSENT.start())
+    }
+
+    /// The latest time of a record; `None` before the first.
+    pub(super) fn reached_by_records(&self) -> Option<Time> {
+        self.reached.get()
     }
 
     /// The new horizon, where it has moved.

@@ -215,19 +215,18 @@ async fn metrics(Shared(inner): Shared<Inner>) -> Response {
     (kind, inner.state.metrics.render()).into_response()
 }
 
-/// The process lives, and its pipeline has not failed.
+/// The process lives, and its pipeline has not failed and moves where there is something to do.
 async fn healthy(Shared(inner): Shared<Inner>) -> Response {
-    let failure = inner.state.board.read(|status| status.failed.then(|| status.trouble.clone().unwrap_or_default()));
-    match failure {
+    match inner.state.board.ill() {
         None => "ok\n".into_response(),
         Some(words) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, words).into_response(),
     }
 }
 
-/// Records are being processed.
+/// Records are being processed, and alerts are up to date or nearly.
 async fn ready(Shared(inner): Shared<Inner>) -> Response {
     let trouble = inner.state.board.read(|status| (!status.ready).then(|| status.trouble.clone().unwrap_or_default()));
-    match trouble {
+    match trouble.or_else(|| inner.state.board.ill()) {
         None => "ready\n".into_response(),
         Some(words) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {words}")).into_response(),
     }

@@ -7,11 +7,13 @@
 use crate::alert::Alert;
 use crate::record::decode::{BadKind, TYPES};
 use crate::rules::rule::Status as RuleStatus;
-use crate::status::{Lag, RuleTotals, StateSize};
+use crate::source::channel::Counts;
+use crate::status::{Cause, Lag, RuleTotals, StateSize};
 use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 mod batch;
@@ -43,9 +45,14 @@ pub struct Metrics {
     rules: IntGaugeVec,
     reloads: IntCounterVec,
     state_rows: IntGaugeVec,
-    state_bytes: IntGaugeVec,
     resident: IntGauge,
     ready: IntGauge,
+    healthy: IntGauge,
+    trouble: IntGaugeVec,
+    poison_run: IntGauge,
+    poison_ratio: Gauge,
+    event_time_age: IntGauge,
+    source: [IntCounter; 4],
     stream_clients: IntGauge,
     /// What gauges with changing labels show at the next scrape; written there in one go, so that no scrape
     /// sees half of it.
@@ -167,9 +174,35 @@ impl Metrics {
                 &["outcome"],
             ),
             state_rows: make.gauges("fundwatch_state_rows", "Rows held in memory, by kind.", &["kind"]),
-            state_bytes: make.gauges("fundwatch_state_bytes", "Bytes of the rows held, by kind.", &["kind"]),
             resident: make.gauge("fundwatch_resident_memory_bytes", "Resident memory of the process."),
-            ready: make.gauge("fundwatch_ready", "1 when records are being processed, else 0."),
+            ready: make.gauge("fundwatch_ready", "1 when alerts are up to date or nearly, else 0."),
+            healthy: make.gauge("fundwatch_healthy", "0 when it has failed or records wait and none is processed, else 1."),
+            trouble: make.gauges(
+                "fundwatch_trouble",
+                "1 for what keeps it from being ready or healthy, else 0, by cause.",
+                &["cause"],
+            ),
+            poison_run: make.gauge(
+                "fundwatch_dead_letter_run",
+                "Bad records in a row; dead_letters.stop_at_run of them stop the pipeline.",
+            ),
+            poison_ratio: make.add(Gauge::new(
+                "fundwatch_dead_letter_ratio",
+                "Share of bad ones among the last records; dead_letters.stop_at_ratio stops the pipeline.",
+            )),
+            event_time_age: make.gauge(
+                "fundwatch_event_time_age_seconds",
+                "The clock less the latest time of a record that is not from the future; 0 before the first.",
+            ),
+            source: [
+                make.counter(
+                    "fundwatch_source_stale_total",
+                    "Messages dropped because their partition was taken away, or because they came twice from the client.",
+                ),
+                make.counter("fundwatch_source_tombstones_total", "Messages without content, which are no records."),
+                make.counter("fundwatch_source_rebalances_total", "Changes of the assignment of partitions."),
+                make.counter("fundwatch_source_commits_total", "Commits of offsets."),
+            ],
             stream_clients: make.gauge("fundwatch_stream_clients", "Clients of the live event stream."),
             pending: Mutex::default(),
             registry: make.0,
@@ -181,6 +214,8 @@ impl Metrics {
         for outcome in ["processed", "redelivered", "dead_lettered"] {
             metrics.outcomes.with_label_values(&[outcome]);
         }
+        metrics.healthy(true);
+        metrics.trouble(&[]);
         for outcome in ["taken", "refused"] {
             metrics.reloads.with_label_values(&[outcome]);
         }
@@ -250,9 +285,40 @@ impl Metrics {
         self.reloads.with_label_values(&[if taken { "taken" } else { "refused" }]).inc();
     }
 
-    /// Notes whether records are being processed.
+    /// Notes whether alerts are up to date.
     pub fn ready(&self, ready: bool) {
         self.ready.set(i64::from(ready));
+    }
+
+    /// Notes whether the pipeline moves.
+    pub fn healthy(&self, healthy: bool) {
+        self.healthy.set(i64::from(healthy));
+    }
+
+    /// Notes what is wrong now.
+    pub fn trouble(&self, causes: &[Cause]) {
+        for cause in Cause::ALL {
+            self.trouble.with_label_values(&[cause.word()]).set(i64::from(causes.contains(&cause)));
+        }
+    }
+
+    /// Notes how near bad records are to stopping the pipeline.
+    pub fn poison(&self, run: u64, ratio: f64) {
+        self.poison_run.set(run as i64);
+        self.poison_ratio.set(ratio);
+    }
+
+    /// Notes how far the records' time is behind the clock.
+    pub fn event_time(&self, age: Option<i64>) {
+        self.event_time_age.set(age.unwrap_or(0));
+    }
+
+    /// Takes over what a source has counted since its start.
+    pub fn source(&self, counts: &Counts) {
+        let Counts { stale, tombstones, rebalances, commits } = *counts;
+        for (metric, count) in self.source.iter().zip([stale, tombstones, rebalances, commits]) {
+            metric.inc_by(count.saturating_sub(metric.get()));
+        }
     }
 
     /// The gauge of clients of the event stream.
@@ -280,7 +346,6 @@ impl Metrics {
         }
         for state in &pending.state {
             self.state_rows.with_label_values(&[state.kind]).set(state.rows as i64);
-            self.state_bytes.with_label_values(&[state.kind]).set(state.bytes as i64);
         }
         if let Some(bytes) = resident_bytes() {
             self.resident.set(bytes);
@@ -311,7 +376,7 @@ mod tests {
         assert_eq!(report.messages(), 12);
         let rule = RuleTotals { id: "DUP-02".into(), open: 2, amount: 1_234_567, ..RuleTotals::default() };
         let lag = Lag { partition: "settlements[3]".to_owned(), records: 17 };
-        metrics.sizes(&[rule], &[lag], &[StateSize { kind: "fee_detail", rows: 5, bytes: 320 }]);
+        metrics.sizes(&[rule], &[lag], &[StateSize { kind: "fee_detail", rows: 5 }]);
         metrics.rule_set("abc", [RuleStatus::Live, RuleStatus::Live, RuleStatus::Shadow]);
         let text = metrics.render();
         for line in [
@@ -322,7 +387,7 @@ mod tests {
             "fundwatch_open_alerts{rule=\"DUP-02\"} 2",
             "fundwatch_open_amount_at_issue_yuan{rule=\"DUP-02\"} 12345.67",
             "fundwatch_source_lag_records{partition=\"settlements[3]\"} 17",
-            "fundwatch_state_bytes{kind=\"fee_detail\"} 320",
+            "fundwatch_state_rows{kind=\"fee_detail\"} 5",
             "fundwatch_rules{status=\"live\"} 2",
             "fundwatch_batch_records_count 1",
         ] {

@@ -9,42 +9,48 @@
 //! Invariants:
 //! - sequence numbers rise by one with every send, whatever the cause (a batch, other rules, the end of a warm-up);
 //! - during a warm-up nothing is done, and dead letters that a former run sent are not sent again;
+//! - what may belong to a flood of bad records is not done either, until it shows that it does not ([`poison`]);
 //! - rules are replaced between batches, never within one;
-//! - checkpoints are cut between batches, never in a warm-up; see [`state`].
+//! - checkpoints are cut between batches, never in a warm-up, nor while there may be a flood; see [`state`].
 
-use crate::alert::{Alert, AlertId};
-use crate::checkpoint::manifest::Positions;
+use crate::alert::Alert;
 use crate::engine::Engine;
 use crate::fault;
 use crate::metrics::BatchReport;
-use crate::record::decode::Bad;
+use crate::record::decode::{Bad, BadKind};
 use crate::rules::Watch;
-use crate::rules::rule::Map;
 use crate::sink::DeadLetter;
-use crate::sink::store::Known;
 use crate::source::{Delivery, Event, Received, Running};
-use anyhow::{Context as _, bail};
+use crate::status::Cause;
+use anyhow::Context as _;
 use outputs::Outputs;
-use publish::Publisher;
+use poison::{Poison, Poisoned};
+use publish::{Publisher, View};
 use shutdown::Shutdown;
 use state::StateKeeper;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
+use warm_up::{Former, WarmUp};
 
+pub mod health;
 pub mod outputs;
+pub mod poison;
 pub mod publish;
 pub mod setup;
 pub mod shutdown;
 pub mod state;
+mod warm_up;
 
 /// How long the loop waits for a batch before it looks around.
 const TICK: Duration = Duration::from_millis(20);
-/// How often totals are published while nothing comes.
-const PUBLISH: Duration = Duration::from_millis(250);
-/// How long a source may take to come back once everything it sent is done.
-const SOURCE_GRACE: Duration = Duration::from_secs(5);
+/// How long a source may take to come back once nobody takes anything from it.
+const SOURCE_GRACE: Duration = Duration::from_secs(1);
+/// How long the last checkpoint may take where the sinks have used up the time of the shutdown.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(2);
+/// After so long without a record there is no flood: what was held back counts as done.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// A pipeline that is set up; see [`setup`].
 pub struct Pipeline {
@@ -53,17 +59,21 @@ pub struct Pipeline {
     outputs: Outputs,
     publisher: Publisher,
     rules: Option<RuleReload>,
+    poison: Poison,
+    /// Place and reason of the last bad record.
+    last_bad: Option<(String, String)>,
     shutdown: Shutdown,
     shutdown_timeout: Duration,
     /// The last sequence number.
     sequence: u64,
     /// Deliveries that are not done, with the sequence number they wait for.
     waiting: VecDeque<(u64, u64)>,
+    /// When the last batch came.
+    last_batch: Instant,
     warm_up: Option<WarmUp>,
     state: Option<StateKeeper>,
+    /// What a run before has left, until it is taken up.
     former: Option<Former>,
-    /// Its thread hangs somewhere.
-    source_is_lost: bool,
 }
 
 /// Rules that are looked at for changes.
@@ -74,34 +84,6 @@ pub struct RuleReload {
     pub interval: Duration,
     /// When the next look is due.
     pub next: Instant,
-}
-
-/// A warm-up under way.
-struct WarmUp {
-    since: Instant,
-    records: u64,
-    /// Revisions that some required sink may not have.
-    undelivered: Vec<Alert>,
-    /// Where it ends, for sources that do not tell.
-    until: Option<Positions>,
-}
-
-impl WarmUp {
-    fn is_over(&self, positions: &Positions) -> bool {
-        let there = |(origin, until): (&String, &u64)| positions.get(origin).is_some_and(|next| next >= until);
-        self.until.as_ref().is_some_and(|until| until.iter().all(there))
-    }
-}
-
-/// What a run before has left, for [`Pipeline`] to begin with.
-#[derive(Default)]
-struct Former {
-    /// The alerts of the checkpoint that was taken back.
-    alerts: Vec<Alert>,
-    /// What sinks that remember have beyond that.
-    recalled: Vec<Alert>,
-    /// Where the warm-up ends, for sources that do not tell.
-    until: Option<Positions>,
 }
 
 /// How a run came to its end.
@@ -117,79 +99,86 @@ impl Pipeline {
     /// Runs until the source ends or a stop is asked for, and lets the sinks finish.
     ///
     /// # Errors
-    /// A required sink or the source has failed for good. What was acknowledged by then stays so.
+    /// A required sink or the source has failed for good, or too many records are bad. What was acknowledged by then
+    /// stays so.
     pub fn run(mut self) -> anyhow::Result<Ended> {
         let looped = self.turn_until_end();
+        self.publisher.hurry();
+        self.look_around(false);
+        let poisoned = looped.as_ref().is_err_and(|error| error.is::<Poisoned>());
         if let Err(error) = &looped {
-            self.publisher.failed(&format!("{error:#}"));
+            let cause = if poisoned { Cause::DeadLetters } else { Cause::Failed };
+            self.publisher.failed(cause, &format!("{error:#}"));
         }
-        let closed = self.close(looped.is_ok());
+        // A flood of bad records is no fault of the sinks: the dead letters that show it are written.
+        let closed = self.close(looped.is_ok() || poisoned);
         // After an error too: the source may have something to commit, and a group to leave.
-        let read = if self.source_is_lost { Ok(()) } else { self.source.join() };
+        let asked = self.shutdown.requested();
+        let read = if asked { self.source.join_within(SOURCE_GRACE) } else { Some(self.source.join()) };
         let ended = looped?;
         closed?;
-        read.context("the source has failed")?;
+        match read {
+            Some(read) => read.inspect_err(|error| self.publisher.failed(Cause::Failed, &error.to_string())),
+            None => {
+                warn!("the source does not come back and is left behind");
+                Ok(())
+            }
+        }
+        .context("the source has failed")?;
         Ok(ended)
     }
 
     fn turn_until_end(&mut self) -> anyhow::Result<Ended> {
-        let mut stop_by: Option<Instant> = None;
-        let mut next_publish = Instant::now();
         if let Some(former) = self.former.take() {
             self.take_up(former)?;
         }
         loop {
-            if stop_by.is_none() && self.shutdown.requested() {
-                info!("stopping: finishes what was read, then goes");
-                self.source.inlet.stop();
-                stop_by = Some(Instant::now() + self.shutdown_timeout + SOURCE_GRACE);
-            }
-            self.end_warm_up_when_there()?;
             let held_up = self.state.as_ref().and_then(|state| state.holds_up(&self.engine));
             let received = match held_up {
                 // The channel fills, and the source waits.
-                Some(reason) => {
-                    self.publisher.held_up(&reason);
-                    std::thread::sleep(TICK);
-                    Received::Nothing
-                }
+                Some(reason) => self.hold_up(&reason),
                 None => self.source.inlet.receive(TICK),
             };
-            match received {
+            let go_on = match received {
                 Received::Event(Event::Batch(delivery)) => self.batch(delivery)?,
                 Received::Event(Event::WarmUpBegins) => self.begin_warm_up()?,
                 Received::Event(Event::WarmUpEnds) => self.end_warm_up()?,
-                Received::Nothing => {}
-                Received::End => {
-                    let at_end = stop_by.is_none();
-                    if at_end {
-                        self.end_warm_up()?;
-                    }
-                    return Ok(if at_end { Ended::AtEnd } else { Ended::Stopped });
-                }
-            }
+                Received::Nothing => true,
+                Received::End if self.shutdown.requested() => return Ok(Ended::Stopped),
+                Received::End => return if self.end_warm_up()? { self.finish() } else { Ok(Ended::Stopped) },
+            };
+            let go_on = go_on && self.end_warm_up_when_there()?;
             self.acknowledge();
-            if let Some(state) = self.state.as_mut().filter(|_| self.warm_up.is_none()) {
-                state.turn(&mut self.engine, self.sequence, &self.outputs)?;
-            }
-            if let Some(failure) = self.outputs.failure() {
-                return Err(failure).context("the pipeline cannot go on");
-            }
-            let now = Instant::now();
-            self.reload_rules(now)?;
-            if now >= next_publish {
-                next_publish = now + PUBLISH;
-                self.publish();
-            }
-            if stop_by.is_some_and(|deadline| now >= deadline) {
-                warn!("the source does not come back and is left behind");
-                self.source_is_lost = true;
+            self.keep_state()?;
+            self.check_sinks()?;
+            if !(go_on && self.reload_rules(Instant::now())? && self.look_around(false)) {
                 return Ok(Ended::Stopped);
             }
         }
     }
 
-    fn batch(&mut self, delivery: Delivery) -> anyhow::Result<()> {
+    /// After the end of the source: waits until the sinks have everything, as long as that takes.
+    fn finish(&mut self) -> anyhow::Result<Ended> {
+        while self.outputs.acknowledged() < self.sequence {
+            self.check_sinks()?;
+            if !self.look_around(false) {
+                break;
+            }
+            self.outputs.alerts.wait_for(self.sequence, TICK);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(Ended::AtEnd)
+    }
+
+    /// Publishes how things are, and sees whether it is time to stop; `blocked` says that a batch waits for room with
+    /// a sink. Returns whether to go on: not once the time for a shutdown is over.
+    fn look_around(&mut self, blocked: bool) -> bool {
+        let Self { ref outputs, ref mut publisher, ref engine, ref source, ref warm_up, ref poison, .. } = *self;
+        let view = View { engine, inlet: &source.inlet, outputs, poison, warming_up: warm_up.is_some(), blocked };
+        publisher.look_around(&view, &self.shutdown, self.shutdown_timeout)
+    }
+
+    fn batch(&mut self, delivery: Delivery) -> anyhow::Result<bool> {
         let started = Instant::now();
         let before = self.engine.totals();
         if let Some(state) = &mut self.state {
@@ -201,28 +190,85 @@ impl Pipeline {
         let new: Vec<Bad> = outcome.bad.into_iter().filter(|bad| !is_settled(&delivery, bad)).collect();
         self.publisher.late(&new);
         let letters = DeadLetter::of_batch(&delivery.batch, &new);
+        let verdict = self.judge(&delivery, &new, &letters);
         if let Some(warm_up) = &mut self.warm_up {
             warm_up.records += delivery.batch.messages.len() as u64;
         }
-        self.send(outcome.alerts, letters)?;
-        self.waiting.push_back((self.sequence, delivery.number));
+        let sent = self.send(outcome.alerts, letters)?;
+        if sent {
+            self.waiting.push_back((self.sequence, delivery.number));
+        }
+        self.last_batch = Instant::now();
         report.latency = delivery.arrived.elapsed();
         self.publisher.batch(&report);
         self.source.inlet.recycle(delivery.batch);
-        Ok(())
+        verdict?;
+        Ok(sent)
     }
 
-    /// Hands alerts and letters to all sinks, under the next sequence number.
-    fn send(&mut self, alerts: Vec<Alert>, letters: Vec<DeadLetter>) -> anyhow::Result<()> {
+    /// Whether these bad records are too many. What a former run has put aside does not count again.
+    fn judge(&mut self, delivery: &Delivery, new: &[Bad], letters: &[DeadLetter]) -> Result<(), Poisoned> {
+        let poison = || new.iter().filter(|bad| bad.kind != BadKind::Late);
+        let lines = poison().map(|bad| u64::from(bad.line));
+        let seen = self.poison.see(delivery.number, delivery.batch.messages.len() as u64, lines);
+        let last = letters.iter().rfind(|letter| letter.kind != BadKind::Late);
+        if let Some(letter) = last {
+            self.last_bad = Some((letter.source.clone(), letter.reason.clone()));
+        }
+        seen.map_err(|limit| {
+            let (place, reason) = self.last_bad.clone().unwrap_or_default();
+            Poisoned { limit, place, reason }
+        })
+    }
+
+    /// Hands alerts and letters to all sinks, under the next sequence number. Returns whether all required ones have
+    /// them in their queues: not where the time for a shutdown was over before.
+    fn send(&mut self, alerts: Vec<Alert>, letters: Vec<DeadLetter>) -> anyhow::Result<bool> {
         self.sequence += 1;
         self.publisher.alerts(&alerts);
         if let Some(state) = self.state.as_ref().filter(|_| !alerts.is_empty()) {
             state.tell()?;
             fault::point("told");
         }
-        self.outputs.send(self.sequence, alerts, letters)?;
+        let Self { ref outputs, ref mut publisher, ref engine, ref source, ref warm_up, ref poison, .. } = *self;
+        let inlet = &source.inlet;
+        let view = View { engine, inlet, outputs, poison, warming_up: warm_up.is_some(), blocked: true };
+        let mut go_on = || publisher.look_around(&view, &self.shutdown, self.shutdown_timeout);
+        let sent = outputs.send(self.sequence, alerts, letters, &mut go_on)?;
         fault::point("handed-over");
-        Ok(())
+        self.publisher.sent();
+        Ok(sent)
+    }
+
+    /// Takes nothing for a moment, and says why.
+    fn hold_up(&mut self, reason: &str) -> Received {
+        self.publisher.held_up(reason);
+        std::thread::sleep(TICK);
+        Received::Nothing
+    }
+
+    /// Cuts checkpoints as they are due.
+    fn keep_state(&mut self) -> anyhow::Result<()> {
+        let flood = self.poison.held(self.last_batch.elapsed() >= QUIET).is_some();
+        match &mut self.state {
+            Some(state) if self.warm_up.is_none() => state.turn(&mut self.engine, self.sequence, &self.outputs, flood),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a last checkpoint, so that the next start has nothing to read again.
+    fn last_checkpoint(&mut self, time: Duration) {
+        let Some(state) = self.state.as_mut().filter(|_| self.warm_up.is_none()) else {
+            return;
+        };
+        if !state.finish(&mut self.engine, self.sequence, &self.outputs, time) {
+            let reason = state.trouble().unwrap_or_else(|| "there was no time for it".to_owned());
+            warn!("no last checkpoint is written; the next start goes on from the one before: {reason}");
+        }
+    }
+
+    fn check_sinks(&self) -> anyhow::Result<()> {
+        self.outputs.failure().map_or(Ok(()), |failure| Err(failure).context("the pipeline cannot go on"))
     }
 
     /// Tells the source what is done.
@@ -231,8 +277,10 @@ impl Pipeline {
             return;
         }
         let acknowledged = self.outputs.acknowledged();
+        let held = self.poison.held(self.last_batch.elapsed() >= QUIET).unwrap_or(u64::MAX);
+        let is_done = |(sequence, delivery): &mut (u64, u64)| *sequence <= acknowledged && *delivery < held;
         let mut done = None;
-        while let Some((_, delivery)) = self.waiting.pop_front_if(|(sequence, _)| *sequence <= acknowledged) {
+        while let Some((_, delivery)) = self.waiting.pop_front_if(is_done) {
             done = Some(delivery);
         }
         if let Some(delivery) = done {
@@ -240,104 +288,13 @@ impl Pipeline {
         }
     }
 
-    /// Reads what a former run has left, so that only the difference is sent afterwards.
-    fn begin_warm_up(&mut self) -> anyhow::Result<()> {
-        // What this run has sent belongs to what is known.
-        while !self.outputs.alerts.wait_for(self.sequence, TICK) {
-            if let Some(failure) = self.outputs.alerts.failure() {
-                return Err(failure).context("the pipeline cannot go on");
-            }
-            if self.shutdown.requested() {
-                bail!("stopped before the sinks had everything");
-            }
-        }
-        if self.warm_up.is_some() {
-            return Ok(());
-        }
-        let (known, undelivered) = self.stored()?;
-        info!(alerts = known.len(), "rebuilds the state; compares with the alerts that are known");
-        self.engine.begin_warm_up(known);
-        self.warm_up = Some(WarmUp { since: Instant::now(), records: 0, undelivered, until: None });
-        self.publisher.not_ready("the state is being rebuilt from earlier records");
-        Ok(())
-    }
-
-    /// What the store knows: all alerts, and those whose last revision some required sink may not have.
-    fn stored(&self) -> anyhow::Result<(Vec<Alert>, Vec<Alert>)> {
-        let (mut known, mut undelivered) = (Vec::new(), Vec::new());
-        if let Some(store) = &self.outputs.store {
-            let read = store.known(|Known { alert, delivered }| {
-                if !delivered {
-                    undelivered.push(alert.clone());
-                }
-                known.push(alert);
-            });
-            read.context("failed to read the alerts of the run before")?;
-        }
-        Ok((known, undelivered))
-    }
-
-    /// Goes on where a run before has stopped: the engine holds its state, and is in a warm-up.
-    fn take_up(&mut self, former: Former) -> anyhow::Result<()> {
-        let Former { alerts, recalled, until } = former;
-        if let Some(store) = &self.outputs.store {
-            store.import(&alerts).context("failed to bring the alert store up to the checkpoint")?;
-        }
-        let (known, mut undelivered) = self.stored()?;
-        let told: Map<(AlertId, u32), ()> = known
-            .iter()
-            .filter(|alert| !undelivered.iter().any(|other| other.alert_id == alert.alert_id))
-            .map(|alert| ((alert.alert_id, alert.revision), ()))
-            .collect();
-        let covered: Map<AlertId, u32> = alerts.iter().map(|alert| (alert.alert_id, alert.revision)).collect();
-        // What one sink has and the checkpoint has not may be missing in another. What the checkpoint has they all
-        // have: it was not published before.
-        undelivered
-            .extend(recalled.iter().filter(|alert| !told.contains_key(&(alert.alert_id, alert.revision))).cloned());
-        let is_new = |alert: &Alert| covered.get(&alert.alert_id).is_none_or(|revision| *revision < alert.revision);
-        undelivered.retain(is_new);
-        undelivered.sort_by_key(|alert| (alert.alert_id, alert.revision));
-        undelivered.dedup_by_key(|alert| (alert.alert_id, alert.revision));
-        self.engine.know(known);
-        self.engine.know(recalled);
-        self.warm_up = Some(WarmUp { since: Instant::now(), records: 0, undelivered, until });
-        self.publisher.not_ready("the records since the last checkpoint are read again");
-        Ok(())
-    }
-
-    fn end_warm_up_when_there(&mut self) -> anyhow::Result<()> {
-        let over = self.warm_up.as_ref().zip(self.state.as_ref());
-        match over.is_some_and(|(warm_up, state)| warm_up.is_over(state.positions())) {
-            true => self.end_warm_up(),
-            false => Ok(()),
-        }
-    }
-
-    fn end_warm_up(&mut self) -> anyhow::Result<()> {
-        let Some(warm_up) = self.warm_up.take() else {
-            return Ok(());
-        };
-        let changed = self.engine.end_warm_up();
-        self.publisher.restart_tally(&self.engine.alerts());
-        // What some sink may lack goes first: revisions follow each other.
-        let mut alerts = warm_up.undelivered;
-        alerts.extend(changed);
-        info!(
-            records = warm_up.records,
-            seconds = warm_up.since.elapsed().as_secs_f64(),
-            alerts = alerts.len(),
-            "the state is rebuilt"
-        );
-        self.send(alerts, Vec::new())
-    }
-
-    fn reload_rules(&mut self, now: Instant) -> anyhow::Result<()> {
+    fn reload_rules(&mut self, now: Instant) -> anyhow::Result<bool> {
         let Some(reload) = self.rules.as_mut().filter(|reload| now >= reload.next) else {
-            return Ok(());
+            return Ok(true);
         };
         reload.next = now + reload.interval;
         match reload.watch.poll(self.engine.ids()) {
-            None => Ok(()),
+            None => Ok(true),
             Some(Ok(rules)) => {
                 let alerts = self.engine.replace_rules(Arc::new(rules));
                 info!(alerts = alerts.len(), rules = self.engine.rules().rules.len(), "other rules are in force");
@@ -347,43 +304,26 @@ impl Pipeline {
             Some(Err(mistakes)) => {
                 warn!("the rules on disk are not taken, the old ones stay in force:\n{}", mistakes.render(false));
                 self.publisher.rules_refused(mistakes.to_string());
-                Ok(())
+                Ok(true)
             }
         }
     }
 
-    fn publish(&self) {
-        self.publisher.publish(&self.engine, &self.source.inlet, self.outputs.status(), self.warm_up.is_some());
-    }
-
-    /// Lets the sinks finish, and the source if it may still want something.
+    /// Lets the sinks finish, where all is in order: as long as a shutdown may take.
     fn close(&mut self, in_order: bool) -> anyhow::Result<()> {
-        let undelivered = self.outputs.close(if in_order { self.shutdown_timeout } else { Duration::ZERO });
-        self.publish();
-        self.publisher.ended();
-        let failure = self.outputs.failure();
-        if in_order && failure.is_none() && self.warm_up.is_none() {
-            self.last_checkpoint();
+        let time = if in_order { self.shutdown.left_of(self.shutdown_timeout) } else { Duration::ZERO };
+        let undelivered = self.outputs.close(time);
+        self.acknowledge();
+        if in_order && self.outputs.failure().is_none() && self.poison.held(true).is_none() {
+            self.last_checkpoint(self.shutdown.left_of(self.shutdown_timeout).max(LAST_CHECKPOINT));
         }
+        self.publisher.ended();
         for left in &undelivered {
             warn!(sink = left.sink, items = left.items, "not everything was delivered; it comes again after a restart");
         }
-        match failure {
+        match self.outputs.failure() {
             Some(failure) if in_order => Err(failure).context("not everything was delivered"),
             _ => Ok(()),
-        }
-    }
-}
-
-impl Pipeline {
-    /// So that the next start has nothing to read again.
-    fn last_checkpoint(&mut self) {
-        let Some(state) = &mut self.state else {
-            return;
-        };
-        if !state.finish(&mut self.engine, self.sequence, &self.outputs, self.shutdown_timeout) {
-            let reason = state.trouble().unwrap_or_else(|| "there was no time for it".to_owned());
-            warn!("no last checkpoint is written; the next start goes on from the one before: {reason}");
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::sink::{DeadLetter, Fanout, SinkFailure};
 use crate::status::SinkStatus;
 use anyhow::Context as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Where what comes out goes.
 pub struct Outputs {
@@ -23,17 +23,24 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Hands alerts and letters to all sinks, under a sequence number.
+    /// Hands alerts and letters to all sinks, under a sequence number. While a full queue of a required sink blocks,
+    /// it asks again and again whether to `go_on`. Returns whether all required sinks have them in their queues.
     ///
     /// # Errors
     /// A required sink has failed for good.
-    pub fn send(&self, sequence: u64, alerts: Vec<Alert>, letters: Vec<DeadLetter>) -> anyhow::Result<()> {
+    pub fn send(
+        &self,
+        sequence: u64,
+        alerts: Vec<Alert>,
+        letters: Vec<DeadLetter>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> anyhow::Result<bool> {
         let (late, dead): (Vec<_>, Vec<_>) = letters.into_iter().partition(|letter| letter.kind == BadKind::Late);
         let (dead, late): (Arc<[DeadLetter]>, Arc<[DeadLetter]>) = (dead.into(), late.into());
         let alerts: Arc<[Alert]> = alerts.into();
-        self.dead_letters.send(sequence, &dead).context("failed to hand over dead letters")?;
-        self.late.send(sequence, &late).context("failed to hand over late records")?;
-        self.alerts.send(sequence, &alerts).context("failed to hand over alerts")
+        Ok(self.dead_letters.send_while(sequence, &dead, go_on).context("failed to hand over dead letters")?
+            && self.late.send_while(sequence, &late, go_on).context("failed to hand over late records")?
+            && self.alerts.send_while(sequence, &alerts, go_on).context("failed to hand over alerts")?)
     }
 
     /// The greatest sequence number that all required sinks are done with, and everything before it.
@@ -53,13 +60,14 @@ impl Outputs {
         [self.alerts.status(), self.dead_letters.status(), self.late.status()].concat()
     }
 
-    /// Lets the sinks deliver what they have for so long; what is left over.
+    /// Lets the sinks deliver what they have for so long, all at the same time; what is left over.
     pub fn close(&mut self, time: Duration) -> Vec<Undelivered> {
-        let deadline = Instant::now() + time;
-        let left = || deadline.saturating_duration_since(Instant::now());
-        let mut undelivered = self.alerts.close(left());
-        undelivered.extend(self.dead_letters.close(left()));
-        undelivered.extend(self.late.close(left()));
-        undelivered
+        let Self { alerts, dead_letters, late, .. } = self;
+        std::thread::scope(|scope| {
+            let letters = [dead_letters, late].map(|letters| scope.spawn(|| letters.close(time)));
+            let alerts = alerts.close(time);
+            let letters = letters.map(|letters| letters.join().expect("closing does not panic"));
+            [alerts].into_iter().chain(letters).flatten().collect()
+        })
     }
 }

@@ -1,5 +1,9 @@
 //! What the outside sees of the pipeline: the status board and the metrics. Written once a batch or less.
 
+use super::health::{Facts, Health, Trouble, Verdict};
+use super::outputs::Outputs;
+use super::poison::Poison;
+use super::shutdown::Shutdown;
 use crate::alert::{Alert, AlertId};
 use crate::clock;
 use crate::engine::{Engine, Retained};
@@ -7,10 +11,14 @@ use crate::metrics::{BatchReport, Metrics};
 use crate::record::decode::{Bad, BadKind, LateTypes, type_bit};
 use crate::rules::rule::{Map, RuleSet};
 use crate::source::Inlet;
-use crate::status::{Board, RecordTotals, RuleSetStatus, RuleTotals, SinkStatus, StateSize, Tally};
+use crate::status::{Board, Cause, RecordTotals, RuleSetStatus, RuleTotals, StateSize, Tally};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::info;
 
+/// How often totals are published.
+const PUBLISH: Duration = Duration::from_millis(250);
 /// The label of late records of types that no rule reads.
 const NO_FAMILY: &str = "none";
 
@@ -26,11 +34,34 @@ pub struct Publisher {
     rules: Vec<RuleTotals>,
     /// The families of rules that run, with the types of records that they read.
     families: BTreeMap<String, LateTypes>,
+    health: Health,
+    /// When totals are due.
+    next: Instant,
+    /// Batches that were processed and handed over.
+    processed: u64,
+    /// Whether the source was told to stop.
+    stopping: bool,
+}
+
+/// What is published.
+pub struct View<'p> {
+    /// Totals and state.
+    pub engine: &'p Engine,
+    /// The source.
+    pub inlet: &'p Inlet,
+    /// The sinks.
+    pub outputs: &'p Outputs,
+    /// What is held against bad records.
+    pub poison: &'p Poison,
+    /// Whether the state is being rebuilt.
+    pub warming_up: bool,
+    /// Whether a batch waits for room with a sink.
+    pub blocked: bool,
 }
 
 impl Publisher {
     /// Publishes for a source with a name, under rules.
-    pub fn new(board: Board, metrics: Arc<Metrics>, source: String, rules: &RuleSet) -> Self {
+    pub fn new(board: Board, metrics: Arc<Metrics>, source: String, rules: &RuleSet, health: Health) -> Self {
         board.update(|status| status.source = source);
         let mut publisher = Self {
             board,
@@ -40,6 +71,10 @@ impl Publisher {
             revisions: 0,
             rules: Vec::new(),
             families: BTreeMap::new(),
+            health,
+            next: Instant::now(),
+            processed: 0,
+            stopping: false,
         };
         publisher.rules(rules);
         publisher
@@ -117,13 +152,31 @@ impl Publisher {
         }
     }
 
-    /// Why alerts are not up to date.
-    pub fn not_ready(&self, reason: &str) {
-        self.metrics.ready(false);
-        self.board.update(|status| {
-            status.ready = false;
-            status.trouble = Some(reason.to_owned());
-        });
+    /// A batch was handed to the sinks.
+    pub fn sent(&mut self) {
+        self.processed += 1;
+    }
+
+    /// Makes publishing due.
+    pub fn hurry(&mut self) {
+        self.next = Instant::now();
+    }
+
+    /// Publishes when that is due, and tells the source to stop when it is time. Returns whether to go on: not once a
+    /// stop was asked for and `patience` is over.
+    pub fn look_around(&mut self, view: &View<'_>, shutdown: &Shutdown, patience: Duration) -> bool {
+        if shutdown.requested() && !self.stopping {
+            info!("stopping: finishes what was read, then goes");
+            self.stopping = true;
+            view.inlet.stop();
+            self.hurry();
+        }
+        let now = Instant::now();
+        if now >= self.next {
+            self.next = now + PUBLISH;
+            self.publish(view, now);
+        }
+        !shutdown.left_of(patience).is_zero()
     }
 
     /// Why no records are taken at the moment.
@@ -132,14 +185,28 @@ impl Publisher {
     }
 
     /// Writes everything.
-    pub fn publish(&self, engine: &Engine, inlet: &Inlet, sinks: Vec<SinkStatus>, warming_up: bool) {
-        let totals = engine.totals();
-        let state = state(engine.retained());
+    fn publish(&mut self, view: &View<'_>, now: Instant) {
+        let totals = view.engine.totals();
+        let event_time = view.engine.event_time();
+        let state = state(view.engine.retained());
         let rules = self.all_rules();
-        let lag = inlet.lag();
-        self.metrics.sizes(&rules, &lag, &state);
-        self.metrics.ready(!warming_up);
-        let trouble = inlet.trouble();
+        let source = view.inlet.condition();
+        let sinks = view.outputs.status();
+        let facts = Facts {
+            source: &source,
+            sinks: &sinks,
+            processed: self.processed,
+            blocked: view.blocked,
+            warming_up: view.warming_up,
+            stopping: self.stopping,
+        };
+        let verdict = self.health.look(now, &facts);
+        self.metrics.sizes(&rules, &source.lag, &state);
+        self.metrics.source(&source.counts);
+        self.metrics.event_time(event_time.map(|time| clock::now().0 - time.0));
+        self.metrics.poison(view.poison.run(), view.poison.ratio());
+        self.health_metrics(&verdict);
+        self.board.beat(self.health.stalled_after());
         self.board.update(|status| {
             status.records = RecordTotals {
                 received: totals.records_in,
@@ -151,15 +218,23 @@ impl Publisher {
             };
             status.alerts = self.tally.alerts();
             status.alerts.revisions = self.revisions;
+            status.event_time = event_time;
             status.rules = rules;
-            status.lag = lag;
+            status.lag = source.lag;
             status.sinks = sinks;
             status.state = state;
-            if !warming_up {
-                status.ready = true;
-                status.trouble = trouble;
-            }
+            status.ready = verdict.not_ready.is_none();
+            status.stalled = verdict.stalled.map(|trouble| trouble.words);
+            status.trouble = verdict.not_ready.map(|trouble| trouble.words).or(source.trouble);
         });
+    }
+
+    fn health_metrics(&self, verdict: &Verdict) {
+        let causes: Vec<Cause> =
+            [&verdict.not_ready, &verdict.stalled].into_iter().flatten().map(|Trouble { cause, .. }| *cause).collect();
+        self.metrics.ready(verdict.not_ready.is_none());
+        self.metrics.healthy(verdict.stalled.is_none());
+        self.metrics.trouble(&causes);
     }
 
     /// Every rule that runs, and those that ran and have alerts.
@@ -177,8 +252,10 @@ impl Publisher {
     }
 
     /// The pipeline has failed for good.
-    pub fn failed(&self, reason: &str) {
+    pub fn failed(&self, cause: Cause, reason: &str) {
         self.metrics.ready(false);
+        self.metrics.healthy(false);
+        self.metrics.trouble(&[cause]);
         self.board.update(|status| {
             status.failed = true;
             status.ready = false;
@@ -203,7 +280,7 @@ fn families(set: &RuleSet) -> BTreeMap<String, LateTypes> {
 
 fn state(retained: Retained) -> Vec<StateSize> {
     let Retained { settlements, visits, persons, fee_details, inventory, alerts } = retained;
-    let size = |kind, rows| StateSize { kind, rows, bytes: 0 };
+    let size = |kind, rows| StateSize { kind, rows };
     vec![
         size("settlements", settlements),
         size("visits", visits),

@@ -1,10 +1,13 @@
 //! From a configuration to a running pipeline.
 
+use super::health::{Health, Limits};
 use super::outputs::Outputs;
+use super::poison::{self, Poison};
 use super::publish::Publisher;
 use super::shutdown::Shutdown;
 use super::state::{StateFolder, StateKeeper};
-use super::{Former, Pipeline, RuleReload};
+use super::warm_up::Former;
+use super::{Pipeline, RuleReload};
 use crate::alert::Alert;
 use crate::checkpoint::manifest::{Manifest, Positions};
 use crate::checkpoint::restore::{Restored, restore};
@@ -105,7 +108,13 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
         until: (config.source.kind != SourceKind::Kafka).then(|| resume.told.clone()),
     });
     let source = source::of_config(config, sinks.store.as_ref().is_some_and(has_alerts), resume);
-    let publisher = Publisher::new(board.clone(), metrics.clone(), source.name(), engine.rules());
+    let borne = Limits {
+        ready_lag: config.http.ready_lag,
+        ready_delay: config.http.ready_delay,
+        stalled_after: config.http.stalled_after,
+    };
+    let health = Health::new(borne, Instant::now());
+    let publisher = Publisher::new(board.clone(), metrics.clone(), source.name(), engine.rules(), health);
     let server = match config.http.enabled {
         false => None,
         true => {
@@ -128,14 +137,16 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
         outputs,
         publisher,
         rules,
+        poison: Poison::new(poison::Limits::of(&config.dead_letters)),
+        last_bad: None,
         shutdown,
         shutdown_timeout: config.engine.shutdown_timeout,
         sequence: 0,
         waiting: std::collections::VecDeque::new(),
+        last_batch: Instant::now(),
         warm_up: None,
         state: folder.map(|folder| StateKeeper::start(folder, &config.state, manifest)).transpose()?,
         former,
-        source_is_lost: false,
     };
     Ok(Ready { pipeline, server })
 }

@@ -1,22 +1,27 @@
 //! Signals: the first asks the pipeline to finish, the second ends the process at once.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Whether someone asked the process to stop. Cheap to clone.
+/// Whether and when someone asked the process to stop. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Shutdown(Arc<AtomicBool>);
+pub struct Shutdown(Arc<OnceLock<Instant>>);
 
 impl Shutdown {
     /// Whether it is time to stop.
     pub fn requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.get().is_some()
+    }
+
+    /// What is left of the time that a shutdown may take; all of it where none was asked for.
+    pub fn left_of(&self, time: Duration) -> Duration {
+        self.0.get().map_or(time, |since| time.saturating_sub(since.elapsed()))
     }
 
     /// Asks for it.
     pub fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.get_or_init(Instant::now);
     }
 
     /// Listens for SIGTERM and SIGINT on a thread of its own, as long as the process lives.

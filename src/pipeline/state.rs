@@ -151,11 +151,12 @@ impl StateKeeper {
         self.folder.tell(&self.positions).context("failed to note in the state folder what is told")
     }
 
-    /// Cuts and hands over checkpoints as they are due. `sequence` is that of the last effects.
+    /// Cuts and hands over checkpoints as they are due. `sequence` is that of the last effects;
+    /// where there may be a `flood` of bad records nothing is cut, so that a stop because of it goes back before it.
     ///
     /// # Errors
     /// Checkpoints cannot be written any more.
-    pub fn turn(&mut self, engine: &mut Engine, sequence: u64, outputs: &Outputs) -> anyhow::Result<()> {
+    pub fn turn(&mut self, engine: &mut Engine, sequence: u64, outputs: &Outputs, flood: bool) -> anyhow::Result<()> {
         for written in self.writer.written() {
             self.covered = written.tag;
             self.last = Some((Instant::now(), written));
@@ -165,7 +166,7 @@ impl StateKeeper {
         }
         let now = Instant::now();
         let due = now >= self.next || engine.logged() > EARLY;
-        if self.waiting.is_none() && due && !self.writer.is_busy() {
+        if self.waiting.is_none() && due && !flood && !self.writer.is_busy() {
             self.next = now + self.interval;
             self.cut(engine, sequence, outputs);
         }

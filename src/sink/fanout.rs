@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
-use tracing::{error, warn};
+use tracing::error;
 
 /// Items that a sink takes at once: one transaction, one fsync, one wait for deliveries.
 const MOST_AT_ONCE: usize = 4_096;
@@ -93,6 +93,7 @@ impl<T: Item> Fanout<T> {
                 meter: meter.clone(),
                 stop: stop.clone(),
                 others: Arc::new(move || others.iter().map(|queue| queue.acknowledged()).min().unwrap_or(u64::MAX)),
+                trouble: Arc::default(),
             };
             let (ended, finished) = sync_channel(0);
             let lane = Lane {
@@ -101,7 +102,7 @@ impl<T: Item> Fanout<T> {
                 is_record: sink.is_record(),
                 queue: queues[number].clone(),
                 meter,
-                trouble: Arc::default(),
+                trouble: context.trouble.clone(),
                 mark: Arc::new(Mutex::new(sink.mark())),
                 finished: Mutex::new(finished),
             };
@@ -109,7 +110,6 @@ impl<T: Item> Fanout<T> {
                 sink,
                 queue: lane.queue.clone(),
                 context,
-                trouble: lane.trouble.clone(),
                 mark: lane.mark.clone(),
                 required: lane.required,
                 failure: failure.clone(),
@@ -128,6 +128,20 @@ impl<T: Item> Fanout<T> {
     /// # Errors
     /// A required sink has failed for good, or the fan-out is closed; some sinks may have the batch.
     pub fn send(&self, sequence: u64, batch: &Arc<[T]>) -> Result<(), SinkFailure> {
+        self.send_while(sequence, batch, &mut || true).map(drop)
+    }
+
+    /// The same; while it blocks, it asks about ten times a second whether to `go_on`. Returns whether every required
+    /// sink has the batch in its queue.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn send_while(
+        &self,
+        sequence: u64,
+        batch: &Arc<[T]>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, SinkFailure> {
         // First everyone who has room, so that a slow sink does not keep a batch from the others.
         let mut full = Vec::new();
         for lane in &self.lanes {
@@ -139,12 +153,20 @@ impl<T: Item> Fanout<T> {
             }
         }
         for lane in full {
-            self.send_blocking(lane, sequence, batch)?;
+            if !self.send_blocking(lane, sequence, batch, go_on)? {
+                return Ok(false);
+            }
         }
-        self.failure().map_or(Ok(()), Err)
+        self.failure().map_or(Ok(true), Err)
     }
 
-    fn send_blocking(&self, lane: &Lane<T>, sequence: u64, batch: &Arc<[T]>) -> Result<(), SinkFailure> {
+    fn send_blocking(
+        &self,
+        lane: &Lane<T>,
+        sequence: u64,
+        batch: &Arc<[T]>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, SinkFailure> {
         loop {
             // Short waits, so that the metric of time lost grows while it is lost.
             let since = Instant::now();
@@ -152,9 +174,12 @@ impl<T: Item> Fanout<T> {
             lane.meter.blocked(since.elapsed());
             lane.meter.depth(lane.queue.depth());
             match pushed {
-                Pushed::Taken => return Ok(()),
+                Pushed::Taken => return Ok(true),
                 Pushed::Full => self.failure().map_or(Ok(()), Err)?,
                 Pushed::Closed => return Err(self.closed(lane)),
+            }
+            if !go_on() {
+                return Ok(false);
             }
         }
     }
@@ -259,7 +284,6 @@ struct Worker<T> {
     sink: Box<dyn Sink<T>>,
     queue: Arc<Queue<T>>,
     context: Context,
-    trouble: Arc<Mutex<Option<String>>>,
     mark: Arc<Mutex<Option<String>>>,
     required: bool,
     failure: Arc<Mutex<Option<SinkFailure>>>,
@@ -270,7 +294,7 @@ struct Worker<T> {
 impl<T: Item> Worker<T> {
     fn start(mut self) {
         let name = self.sink.name();
-        let (queue, failure, trouble) = (self.queue.clone(), self.failure.clone(), self.trouble.clone());
+        let (queue, failure, trouble) = (self.queue.clone(), self.failure.clone(), self.context.trouble.clone());
         let required = self.required;
         let fail = move |reason: String| {
             error!(sink = name, required, "the sink has failed: {reason}");
@@ -340,19 +364,14 @@ impl<T: Item> Worker<T> {
         let mut pause = FIRST_PAUSE;
         loop {
             let Err(error) = act(self.sink.as_mut(), &self.context) else {
-                if let Some(trouble) = self.trouble.lock().take() {
-                    warn!(sink = self.sink.name(), "the sink works again after: {trouble}");
-                }
+                self.context.works(self.sink.name());
                 return Ok(());
             };
             if error.lasting() || matches!(error, SinkError::Interrupted) {
                 return Err(error);
             }
             self.context.meter.retried();
-            let before = self.trouble.lock().replace(error.to_string());
-            if before.is_none() {
-                warn!(sink = self.sink.name(), "the sink does not deliver and will try again: {error}");
-            }
+            self.context.troubled(self.sink.name(), error.to_string());
             self.context.pause(pause)?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

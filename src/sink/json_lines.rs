@@ -5,10 +5,14 @@ use crate::alert::{Alert, stored};
 use crate::fault;
 use serde::Serialize;
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a process that was killed may take to die: about 200 ms for each GB of its memory, measured.
+const DYING: Duration = Duration::from_secs(5);
 
 /// When a new file is begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +151,7 @@ impl JsonLines {
         let regular = file.metadata().map_err(|source| self.error("open", source))?.is_file();
         let mut durable = 0;
         if regular {
-            if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+            if !lock(&file) {
                 let reason = format!("{} is being written by another process", self.path.display());
                 return Err(SinkError::Setting { sink: self.name, reason });
             }
@@ -195,6 +199,19 @@ impl Opened {
         self.durable += lines.len() as u64;
         Ok(())
     }
+}
+
+/// Takes the lock of a file; whether it could. Waits a little: what a killed process held is free only when its memory
+/// is given back.
+fn lock(file: &File) -> bool {
+    let until = Instant::now() + DYING;
+    while let Err(TryLockError::WouldBlock) = file.try_lock() {
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
 }
 
 /// The length of a file up to the end of its last whole line.

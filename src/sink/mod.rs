@@ -17,6 +17,7 @@ use parking_lot::{Condvar, Mutex};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tracing::warn;
 
 pub mod dead_letter;
 pub mod fanout;
@@ -106,17 +107,35 @@ pub struct Context {
     pub meter: SinkMeter,
     stop: Stop,
     others: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// What is wrong now, for people.
+    trouble: Arc<Mutex<Option<String>>>,
 }
 
 impl Context {
     /// A context outside a [`Fanout`], for sinks that are used directly.
     pub fn standalone(meter: SinkMeter) -> Self {
-        Self { sequence: 0, meter, stop: Stop::default(), others: Arc::new(|| u64::MAX) }
+        Self { sequence: 0, meter, stop: Stop::default(), others: Arc::new(|| u64::MAX), trouble: Arc::default() }
     }
 
     /// The greatest sequence number that all other required sinks are done with; `u64::MAX` where there is none.
     pub fn done_elsewhere(&self) -> u64 {
         (self.others)()
+    }
+
+    /// Shows that a sink does not deliver at the moment and tries again: for those that do so within a flush.
+    pub fn troubled(&self, sink: &'static str, reason: String) {
+        let mut trouble = self.trouble.lock();
+        if trouble.is_none() {
+            warn!(sink, "the sink does not deliver and will try again: {reason}");
+        }
+        *trouble = Some(reason);
+    }
+
+    /// Shows that it delivers.
+    pub fn works(&self, sink: &'static str) {
+        if let Some(trouble) = self.trouble.lock().take() {
+            warn!(sink, "the sink works again after: {trouble}");
+        }
     }
 
     /// Whether the time to deliver is over.

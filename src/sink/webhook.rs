@@ -28,6 +28,8 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
+/// What metrics and messages call it.
+const NAME: &str = "webhook";
 /// Requests under way at a time. All revisions of an alert go through one lane, in order.
 const LANES: usize = 4;
 /// The pause before the first repetition.
@@ -95,7 +97,7 @@ impl Webhook {
         let scheme = settings.url.parse::<ureq::http::Uri>().ok().and_then(|uri| uri.scheme_str().map(str::to_owned));
         if !matches!(scheme.as_deref(), Some("http" | "https")) {
             let reason = "its address must begin with http:// or https://".to_owned();
-            return Err(SinkError::Setting { sink: "webhook", reason });
+            return Err(SinkError::Setting { sink: NAME, reason });
         }
         let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier);
         let agent = Agent::config_builder()
@@ -107,7 +109,7 @@ impl Webhook {
             .user_agent(concat!("fundwatch/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls.build())
             .build();
-        let dead_letters = Mutex::new(JsonLines::open("webhook", &settings.dead_letter_path, None)?);
+        let dead_letters = Mutex::new(JsonLines::open(NAME, &settings.dead_letter_path, None)?);
         Ok(Self { settings, agent: agent.new_agent(), dead_letters, lanes: Default::default() })
     }
 
@@ -118,7 +120,10 @@ impl Webhook {
             let reason = loop {
                 attempts += 1;
                 let (reason, wait) = match self.attempt(post) {
-                    Attempt::Delivered => break None,
+                    Attempt::Delivered => {
+                        context.works(NAME);
+                        break None;
+                    }
                     Attempt::Refused(reason) => break Some(reason),
                     Attempt::Failed(reason, _) if attempts > self.settings.retries => break Some(reason),
                     Attempt::Failed(reason, wait) => (reason, wait),
@@ -127,6 +132,7 @@ impl Webhook {
                 let pause = pause(attempts, self.settings.max_backoff, &post.key);
                 let pause = wait.map_or(pause, |wait| pause.max(wait.min(self.settings.max_backoff)));
                 tracing::debug!(key = post.key, attempts, ?pause, "the webhook will be tried again: {reason}");
+                context.troubled(NAME, reason);
                 context.pause(pause)?;
             };
             if let Some(reason) = reason {
@@ -201,7 +207,7 @@ pub fn signature(secret: &str, timestamp: &str, body: &str) -> String {
 
 impl Sink<Alert> for Webhook {
     fn name(&self) -> &'static str {
-        "webhook"
+        NAME
     }
 
     fn write(&mut self, alert: &Alert) -> Result<(), SinkError> {

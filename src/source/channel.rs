@@ -72,7 +72,25 @@ struct State {
     receiver_gone: bool,
     lag: Vec<Lag>,
     trouble: Option<String>,
+    waits_for: Option<&'static str>,
     counts: Counts,
+}
+
+/// How a source is doing.
+#[derive(Debug, Clone, Default)]
+pub struct Condition {
+    /// How many records wait in each partition.
+    pub lag: Vec<Lag>,
+    /// What is wrong with it now.
+    pub trouble: Option<String>,
+    /// What it waits for before it can read anything.
+    pub waits_for: Option<&'static str>,
+    /// What it has sent and nobody has taken, in events.
+    pub pending: usize,
+    /// Whether a warm-up begins with some of that.
+    pub warm_up_ahead: bool,
+    /// Counts since the start.
+    pub counts: Counts,
 }
 
 struct Shared {
@@ -233,6 +251,11 @@ impl Handle {
         self.shared.state.lock().trouble = trouble;
     }
 
+    /// Publishes what it waits for before it can read anything; `None`: it reads.
+    pub fn set_waits_for(&self, waits_for: Option<&'static str>) {
+        self.shared.state.lock().waits_for = waits_for;
+    }
+
     /// Counts something.
     pub fn count(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.shared.state.lock().counts);
@@ -289,19 +312,17 @@ impl Inlet {
         }
     }
 
-    /// How many records wait in each partition.
-    pub fn lag(&self) -> Vec<Lag> {
-        self.0.state.lock().lag.clone()
-    }
-
-    /// What is wrong with the source now.
-    pub fn trouble(&self) -> Option<String> {
-        self.0.state.lock().trouble.clone()
-    }
-
-    /// Counts since the start.
-    pub fn counts(&self) -> Counts {
-        self.0.state.lock().counts
+    /// How the source is doing.
+    pub fn condition(&self) -> Condition {
+        let state = self.0.state.lock();
+        Condition {
+            lag: state.lag.clone(),
+            trouble: state.trouble.clone(),
+            waits_for: state.waits_for,
+            pending: state.events.len(),
+            warm_up_ahead: state.events.iter().any(|event| matches!(event, Event::WarmUpBegins)),
+            counts: state.counts,
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub mod parquet_rows;
 pub mod simulator;
 pub mod stdin;
 
-pub use channel::{Delivery, Event, Inlet, Outlet, Received};
+pub use channel::{Condition, Delivery, Event, Inlet, Outlet, Received};
 
 /// One place that records come from.
 pub trait Source: Send {
@@ -170,6 +170,23 @@ impl Running {
     pub fn join(self) -> Result<(), SourceError> {
         drop(self.inlet);
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Tells the source that nobody takes anything any more, and waits for its thread at most so long. `None`: it
+    /// hangs somewhere, and is left behind.
+    ///
+    /// # Errors
+    /// As for [`join`](Self::join).
+    pub fn join_within(self, time: Duration) -> Option<Result<(), SourceError>> {
+        drop(self.inlet);
+        let deadline = Instant::now() + time;
+        while !self.thread.is_finished() {
+            if Instant::now() >= deadline {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Some(self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The running program between topics of a real Apache Kafka; records are sent and alerts are read with kcat.
 
 use crate::support::kafka::{Broker, Key, Lines, Message};
+use crate::support::running::{address_in, get};
 use crate::support::{Backtest, City, assert_same, essence, fundwatch, stays, wait_until};
 use flate2::read::GzDecoder;
 use serde_json::Value;
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+mod faults;
 
 /// What no step takes on any machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -99,10 +102,10 @@ impl<'b> Setup<'b> {
         self.run_with(&[])
     }
 
-    /// Starts the program, with other values for some keys of `source.kafka`.
+    /// Starts the program, with other values for some keys.
     pub fn run_with(&self, keys: &[(&str, &str)]) -> Running {
         let variables: Vec<(String, &str)> =
-            keys.iter().map(|(key, value)| (format!("FUNDWATCH__SOURCE__KAFKA__{key}"), *value)).collect();
+            keys.iter().map(|(key, value)| (format!("FUNDWATCH__{key}"), *value)).collect();
         let variables: Vec<(&str, &str)> = variables.iter().map(|(key, value)| (key.as_str(), *value)).collect();
         self.run_with_environment(&variables)
     }
@@ -119,7 +122,7 @@ impl<'b> Setup<'b> {
 
     /// Runs the program until it has read the topic to its end.
     pub fn run_to_the_end(&self) {
-        let running = self.run_with(&[("UNTIL_END", "true")]);
+        let running = self.run_with(&[("SOURCE__KAFKA__UNTIL_END", "true")]);
         let log = running.log.clone();
         let status = running.wait("it reads the topic to its end");
         assert!(status.success(), "{status}\n{}", fs::read_to_string(log).unwrap_or_default());
@@ -177,6 +180,11 @@ impl Running {
     /// What it has said, for people who look at a failed test.
     pub fn words(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The status and the body of an answer, once it listens.
+    fn get(&self, path: &str) -> (u16, String) {
+        get(&wait_until("an address", LIMIT, || address_in(&self.words())), path)
     }
 
     /// Asks it to end, and returns how it did and how long that took.
@@ -322,7 +330,7 @@ fn a_kill_loses_nothing() {
     let mut seen = 0;
     // Killed before anything is committed, and after.
     for (commit_interval, part) in ["5s", "200ms", "5s"].into_iter().zip(parts.by_ref()) {
-        let mut running = setup.run_with(&[("COMMIT_INTERVAL", commit_interval)]);
+        let mut running = setup.run_with(&[("SOURCE__KAFKA__COMMIT_INTERVAL", commit_interval)]);
         setup.send(part);
         setup.wait_for_alerts(seen + 1, &mut running);
         drop(running);

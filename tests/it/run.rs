@@ -83,7 +83,9 @@ fn what_cannot_be_had_ends_with_words() {
     let variables = [("FUNDWATCH__SOURCE__KIND", "file"), ("FUNDWATCH__SOURCE__FILE__PATHS", "nowhere.jsonl")];
     let mut running = Running::start(&variables, Stdio::null());
     assert_eq!(running.end().0, Some(2));
-    assert!(running.read("words").contains("failed to read nowhere.jsonl: No such file"), "{}", running.read("words"));
+    let words = running.read("words");
+    assert!(words.contains("failed to read nowhere.jsonl: No such file"), "{words}");
+    assert_eq!(words.matches("No such file").count(), 1, "it is told once: {words}");
 }
 
 #[test]

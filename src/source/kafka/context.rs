@@ -24,6 +24,8 @@ use tracing::{debug, error, info, warn};
 const QUESTION: Duration = Duration::from_secs(10);
 /// How often it is asked again.
 const ATTEMPTS: usize = 3;
+/// What the source waits for before it can read.
+pub(super) const NO_PARTITIONS: &str = "no partition of the topics is assigned to this process";
 
 /// What is shared between the loop and the callbacks.
 pub(super) struct Reading {
@@ -92,7 +94,7 @@ impl Context {
         let beginnings = self.beginnings(consumer, &keys)?;
         let mut offsets = TopicPartitionList::with_capacity(keys.len());
         let mut reading = self.reading.lock();
-        for (key, beginning) in &beginnings {
+        for (key, beginning, high) in &beginnings {
             info!(partition = %key.origin().name, ?beginning, "reads a partition");
             offsets
                 .add_partition_offset(&key.topic, key.partition, Offset::Offset(beginning.start))
@@ -103,9 +105,12 @@ impl Context {
                 let delivery = self.handle.last_number();
                 reading.ledger.note(delivery, vec![(key.clone(), beginning.start)]);
             }
+            // The statistics will tell later ends.
+            reading.partitions.set_high(&key.topic, key.partition, *high);
         }
         reading.assigned = true;
         drop(reading);
+        self.publish_lag();
         match consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(&offsets),
             _ => consumer.assign(&offsets),
@@ -113,7 +118,12 @@ impl Context {
         .map_err(|source| SourceError::Kafka { action: "take over partitions", source })
     }
 
-    fn beginnings(&self, consumer: &BaseConsumer<Self>, keys: &[Key]) -> Result<Vec<(Key, Beginning)>, SourceError> {
+    /// Where to begin in each partition, and its end.
+    fn beginnings(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        keys: &[Key],
+    ) -> Result<Vec<(Key, Beginning, NextOffset)>, SourceError> {
         let mut asked = TopicPartitionList::with_capacity(keys.len());
         for key in keys {
             asked.add_partition(&key.topic, key.partition);
@@ -153,7 +163,7 @@ impl Context {
                 Start::Committed => Beginning::committed(facts),
                 Start::Earliest => Beginning::earliest(facts),
             };
-            beginnings.push((key.clone(), beginning));
+            beginnings.push((key.clone(), beginning, high));
         }
         Ok(beginnings)
     }
@@ -183,6 +193,9 @@ impl Context {
                 reading.held.insert(key.clone(), next);
             }
             reading.ledger.forget(key);
+        }
+        if reading.partitions.is_empty() {
+            self.handle.set_waits_for(Some(NO_PARTITIONS));
         }
         drop(reading);
         let unassigned = match consumer.rebalance_protocol() {

@@ -77,6 +77,7 @@ impl Source for KafkaSource {
     }
 
     fn run(self: Box<Self>, outlet: &Outlet) -> Result<(), SourceError> {
+        outlet.set_waits_for(Some(context::NO_PARTITIONS));
         let filling = Filling::new(self.limits);
         let handle = outlet.handle();
         let context =
@@ -260,7 +261,9 @@ impl Reader<'_> {
         }
         let mut reading = self.reading();
         let resumes = std::mem::take(&mut reading.resumes);
+        let waits_for = reading.partitions.is_empty().then_some(context::NO_PARTITIONS);
         if !reading.partitions.begin_warm_up() {
+            self.outlet.set_waits_for(waits_for);
             if resumes {
                 // The state is that of the checkpoint, and nothing came after it.
                 reading.outbox.push_back(Event::WarmUpEnds);
@@ -276,7 +279,10 @@ impl Reader<'_> {
         }
         drop(reading);
         self.pause(&warm)?;
-        self.send()
+        self.send()?;
+        // Only now: who looks sees the warm-up coming.
+        self.outlet.set_waits_for(waits_for);
+        Ok(())
     }
 
     fn end_warm_up(&mut self) -> Result<(), SourceError> {

@@ -127,8 +127,8 @@ fn offsets_are_committed_only_for_what_is_done() {
     let seen = collect(&running, true, |seen| seen.len() >= 3);
     assert_eq!(seen, ["t[0]@0", "t[0]@1", "t[0]@2"], "they come again");
     let deadline = Instant::now() + PATIENCE;
-    while running.inlet.counts().tombstones == 0 && Instant::now() < deadline {
-        assert_eq!(collect(&running, true, |_| running.inlet.counts().tombstones > 0).len(), 0);
+    while running.inlet.condition().counts.tombstones == 0 && Instant::now() < deadline {
+        assert_eq!(collect(&running, true, |_| running.inlet.condition().counts.tombstones > 0).len(), 0);
     }
     finish(running);
     assert_eq!(world.committed("t", 0), Some(4));
@@ -210,8 +210,8 @@ fn partitions_are_handed_over_with_everything_done() {
     assert_eq!(first.len(), 20);
     let other = run(world.config(&["t"], Start::Committed));
     let deadline = Instant::now() + PATIENCE;
-    while one.inlet.counts().rebalances < 2 && Instant::now() < deadline {
-        assert_eq!(collect(&one, true, |_| one.inlet.counts().rebalances >= 2), [] as [String; 0]);
+    while one.inlet.condition().counts.rebalances < 2 && Instant::now() < deadline {
+        assert_eq!(collect(&one, true, |_| one.inlet.condition().counts.rebalances >= 2), [] as [String; 0]);
     }
     for partition in 0..4 {
         world.send("t", partition, &[Some("{}")]);

@@ -1,5 +1,6 @@
 //! Records whose time is wrong.
 
+use super::{ONE_BY_ONE, settlement};
 use crate::support::json_lines;
 use crate::support::kafka::Broker;
 use crate::support::running::Running;
@@ -7,26 +8,10 @@ use serde_json::Value;
 use std::io::Write;
 use std::process::Stdio;
 
-/// A settlement above the limit of VIS-04: taken, it is an alert.
-fn settlement(id: &str, time: &str, details: &str) -> String {
-    format!(
-        r#"{{"type":"settlement","setl_id":"{id}","mdtrt_id":"V{id}","psn_no":"P{id}","fixmedins_code":"H1","med_type":"41","insutype":"310","setl_time":"{time}","medfee_sumamt":9000.00,"fund_pay_sumamt":1000.00{details}}}"#
-    )
-}
-
 const DETAILS: &str = r#","fee_details":[{"feedetl_sn":"1","fee_ocur_time":"2024-06-30 09:00:00","med_list_codg":"I1","cnt":1,"pric":9000,"det_item_fee_sumamt":9000}]"#;
 const DISCHARGE: &str =
     r#"{"type":"discharge","mdtrt_id":"V9","psn_no":"P9","fixmedins_code":"H1","endtime":"2024-03-09 09:00:00"}"#;
 const INVENTORY: &str = r#"{"type":"inventory","fixmedins_code":"H1","fixmedins_bchno":"B1","inv_data_type":"1","med_list_codg":"I1","inv_time":"2024-03-09 09:00:00","cnt":5}"#;
-
-/// Every record a batch of its own, so that time moves between them; a month is retained.
-const ONE_BY_ONE: [(&str, &str); 5] = [
-    ("FUNDWATCH__SOURCE__KIND", "stdin"),
-    ("FUNDWATCH__ENGINE__BATCH_MESSAGES", "1"),
-    ("FUNDWATCH__ENGINE__RETENTION", "30d"),
-    ("FUNDWATCH__DEAD_LETTERS__PATH", "dead.jsonl"),
-    ("FUNDWATCH__SINKS__TERMINAL__FORMAT", "json"),
-];
 
 fn assert_balanced(status: &Value) {
     let records = &status["records"];
@@ -74,6 +59,8 @@ fn late_records_have_a_place_of_their_own_and_are_counted_by_the_families_that_m
         assert_eq!(found, Some(count), "{family}");
     }
     assert_eq!(running.metric("fundwatch_dead_letters_total{reason=\"late\"}"), Some(5.0));
+    assert_eq!(status["event_time"], "2024-07-01 10:00:00");
+    assert!(running.metric("fundwatch_event_time_age_seconds") > Some(0.0));
     let sinks = status["sinks"].as_array().expect("a list");
     assert!(sinks.iter().any(|sink| sink["name"] == "late" && sink["required"] == true), "{sinks:?}");
     drop(stdin);
@@ -141,12 +128,13 @@ fn a_record_from_the_future_counts_and_does_not_push_time_forward() {
             running.metric("fundwatch_future_records_total"),
             running.metric("fundwatch_dead_letters_total{reason=\"late\"}"),
         ];
+        let reached = running.status()["event_time"].clone();
         drop(stdin);
         assert_eq!(running.end().0, Some(0), "{}", running.read("words"));
-        (alerted(&running), metrics)
+        (alerted(&running), metrics, reached)
     };
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-    assert_eq!(run("1d"), (ids(&["S1", "S2", "S4"]), [Some(1.0), Some(0.0)]));
+    assert_eq!(run("1d"), (ids(&["S1", "S2", "S4"]), [Some(1.0), Some(0.0)], "2024-07-01 10:00:00".into()));
     // Were its clock believed, everything after it would be late.
-    assert_eq!(run("1000000d"), (ids(&["S1", "S2"]), [Some(0.0), Some(1.0)]));
+    assert_eq!(run("1000000d"), (ids(&["S1", "S2"]), [Some(0.0), Some(2.0)], "2999-01-01 10:00:00".into()));
 }

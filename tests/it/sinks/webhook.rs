@@ -1,95 +1,15 @@
 //! The webhook against receivers of every temper.
 
 use super::{alert, alerts, eventually};
+use crate::support::receiver::{Answer, Receiver};
 use fundwatch::alert::Alert;
 use fundwatch::metrics::Metrics;
 use fundwatch::sink::webhook::{Webhook, WebhookSettings, signature};
 use fundwatch::sink::{Fanout, Sink, SinkQueue};
-use parking_lot::Mutex;
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-/// A request as it came.
-#[derive(Debug, Clone)]
-struct Request {
-    headers: BTreeMap<String, String>,
-    body: String,
-}
-
-/// What a receiver does with a request, by its number.
-type Temper = fn(usize) -> Answer;
-
-enum Answer {
-    Status(u16, &'static str),
-    /// Says nothing and keeps the connection.
-    Hang,
-    /// Closes the connection.
-    Close,
-}
-
-/// A tiny HTTP server.
-struct Receiver {
-    url: String,
-    requests: Arc<Mutex<Vec<Request>>>,
-}
-
-impl Receiver {
-    fn start(temper: Temper) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}/alerts", listener.local_addr().expect("an address"));
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let (seen, number) = (requests.clone(), Arc::new(AtomicUsize::new(0)));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (seen, number) = (seen.clone(), number.clone());
-                std::thread::spawn(move || serve(stream, temper, &seen, &number));
-            }
-        });
-        Self { url, requests }
-    }
-
-    fn keys(&self) -> Vec<String> {
-        self.requests.lock().iter().map(|request| request.headers["idempotency-key"].clone()).collect()
-    }
-}
-
-fn serve(stream: TcpStream, temper: Temper, seen: &Mutex<Vec<Request>>, number: &AtomicUsize) {
-    let mut reader = BufReader::new(stream.try_clone().expect("the stream"));
-    let mut writer = stream;
-    while let Some(request) = read_request(&mut reader) {
-        seen.lock().push(request);
-        match temper(number.fetch_add(1, Ordering::Relaxed)) {
-            Answer::Status(status, headers) => {
-                let text = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: 2\r\n\r\nok");
-                if writer.write_all(text.as_bytes()).is_err() {
-                    return;
-                }
-            }
-            Answer::Hang => std::thread::sleep(Duration::from_secs(60)),
-            Answer::Close => return,
-        }
-    }
-}
-
-fn read_request(reader: &mut impl BufRead) -> Option<Request> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim().split_once(':') else { break };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
-    reader.read_exact(&mut body).ok()?;
-    Some(Request { headers, body: String::from_utf8(body).ok()? })
-}
 
 fn settings(url: &str, folder: &Path) -> WebhookSettings {
     WebhookSettings {

@@ -1,6 +1,7 @@
 //! What tests of the whole program share: the program, a simulated city, a backtest, waiting.
 
 pub mod kafka;
+pub mod receiver;
 pub mod running;
 
 use serde_json::{Value, json};

@@ -67,21 +67,12 @@ impl Running {
     }
 
     pub fn address(&self) -> String {
-        wait_until("an address", LIMIT, || {
-            let words = self.read("words");
-            let (_, after) = words.split_once("http://")?;
-            after.split_once('/').map(|(address, _)| address.to_owned())
-        })
+        wait_until("an address", LIMIT, || address_in(&self.read("words")))
     }
 
     /// The status and the body of an answer.
     pub fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address()).expect("it listens");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+        get(&self.address(), path)
     }
 
     /// `/api/status`.
@@ -109,4 +100,20 @@ impl Drop for Running {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Where the last process of those that said this listens.
+pub fn address_in(words: &str) -> Option<String> {
+    let (_, after) = words.rsplit_once("status page: http://")?;
+    after.split_once('/').map(|(address, _)| address.to_owned())
+}
+
+/// The status and the body of an answer.
+pub fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
