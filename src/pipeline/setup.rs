@@ -105,7 +105,12 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
     let former = resume.as_ref().map(|resume| Former {
         alerts,
         recalled: sinks.recalled,
-        until: (config.source.kind != SourceKind::Kafka).then(|| resume.told.clone()),
+        until: match config.source.kind {
+            SourceKind::Kafka => None,
+            // What was piped in before does not come again.
+            SourceKind::Stdin => Some(Positions::new()),
+            SourceKind::File | SourceKind::Simulator => Some(resume.told.clone()),
+        },
     });
     let source = source::of_config(config, sinks.store.as_ref().is_some_and(has_alerts), resume);
     let borne = Limits {
