@@ -142,6 +142,8 @@ impl Drop for Writer {
 pub struct Scribe {
     checkpoints: Checkpoints,
     last: Option<Manifest>,
+    /// The number of the last checkpoint that was there or is written; `None`: not looked at yet.
+    number: Option<u64>,
     /// Whether the next segment begins a cycle.
     begins_cycle: bool,
     keep: usize,
@@ -150,7 +152,7 @@ pub struct Scribe {
 impl Scribe {
     /// Continues after a checkpoint.
     pub fn new(checkpoints: Checkpoints, last: Option<Manifest>, keep: usize) -> Self {
-        Self { checkpoints, last, begins_cycle: true, keep: keep.max(1) }
+        Self { checkpoints, last, number: None, begins_cycle: true, keep: keep.max(1) }
     }
 
     fn work(&mut self, shared: &Shared) {
@@ -208,7 +210,13 @@ impl Scribe {
     /// It could not be written, and can be tried again.
     pub fn write(&mut self, job: &Job) -> Result<Written, StoreError> {
         let started = Instant::now();
-        let number = self.last.as_ref().map_or(0, |last| last.number) + 1;
+        // Damaged ones, newer than what was taken back, keep their numbers. Whoever takes one after this is another
+        // process.
+        let number = match self.number {
+            Some(number) => number,
+            None => self.checkpoints.numbers()?.first().copied().unwrap_or(0),
+        } + 1;
+        self.number = Some(number - 1);
         let mut manifest = Manifest {
             format: FORMAT,
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -259,6 +267,7 @@ impl Scribe {
         }
         let text = manifest.to_bytes().map_err(|error| StoreError::Thread(error.into()))?;
         self.checkpoints.publish(number, text)?;
+        self.number = Some(number);
         fault::point("checkpoint-published");
         self.begins_cycle = job.cut.ends_cycle || (self.begins_cycle && job.cut.parts.is_empty());
         let all_bytes = manifest.bytes();
