@@ -27,6 +27,12 @@ impl Pipeline {
                 return Ok(false);
             }
         }
+        self.warm_up = Some(WarmUp { since: Instant::now(), records: 0, undelivered: Vec::new() });
+        // A store may take long to read, and the outside should know meanwhile.
+        self.publisher.hurry();
+        if !self.look_around(false) {
+            return Ok(false);
+        }
         let mut known = Vec::new();
         let mut undelivered = Vec::new();
         if let Some(store) = &self.outputs.store {
@@ -41,7 +47,9 @@ impl Pipeline {
         }
         info!(alerts = known.len(), "rebuilds the state; compares with the alerts that are known");
         self.engine.begin_warm_up(known);
-        self.warm_up = Some(WarmUp { since: Instant::now(), records: 0, undelivered });
+        if let Some(warm_up) = &mut self.warm_up {
+            warm_up.undelivered = undelivered;
+        }
         Ok(true)
     }
 
