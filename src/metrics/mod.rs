@@ -393,6 +393,21 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
+        for commits in [2, 5] {
+            metrics.source(&Counts { stale: 1, tombstones: 0, rebalances: 3, commits });
+        }
+        metrics.trouble(&[Cause::Lag]);
+        let text = metrics.render();
+        for line in [
+            "fundwatch_source_stale_total 1",
+            "fundwatch_source_tombstones_total 0",
+            "fundwatch_source_rebalances_total 3",
+            "fundwatch_source_commits_total 5",
+            "fundwatch_trouble{cause=\"lag\"} 1",
+            "fundwatch_trouble{cause=\"sink\"} 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
         metrics.sizes(&[], &[], &[]);
         assert!(!metrics.render().contains("DUP-02"));
     }

@@ -53,10 +53,18 @@ impl Pipeline {
                 return Ok(false);
             }
         }
+        self.warm_up = Some(WarmUp { since: Instant::now(), records: 0, undelivered: Vec::new(), until: None });
+        // A store may take long to read, and the outside should know meanwhile.
+        self.publisher.hurry();
+        if !self.look_around(false) {
+            return Ok(false);
+        }
         let (known, undelivered) = self.stored()?;
         info!(alerts = known.len(), "rebuilds the state; compares with the alerts that are known");
         self.engine.begin_warm_up(known);
-        self.warm_up = Some(WarmUp { since: Instant::now(), records: 0, undelivered, until: None });
+        if let Some(warm_up) = &mut self.warm_up {
+            warm_up.undelivered = undelivered;
+        }
         Ok(true)
     }
 

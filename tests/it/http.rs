@@ -137,6 +137,18 @@ fn health_readiness_metrics_and_status_follow_the_pipeline() {
     );
     setup.metrics.sizes(&setup.board.read(|status| status.rules.clone()), &[], &[]);
     assert!(setup.ask("/metrics", "").1.contains("fundwatch_open_amount_at_issue_yuan{rule=\"DUP-02\"} 123.45"));
+    setup.board.update(|status| status.stalled = Some("records wait".to_owned()));
+    assert_eq!(setup.get("/healthz"), (500, serde_json::json!({"error": "records wait"})));
+    setup.board.update(|status| status.stalled = None);
+    setup.board.beat(Duration::from_millis(1));
+    std::thread::sleep(Duration::from_millis(5));
+    for (path, status) in [("/healthz", 500), ("/readyz", 503)] {
+        let (found, body) = setup.get(path);
+        let words = body["error"].as_str().unwrap_or_default();
+        assert!(found == status && words.contains("no sign of life"), "{path}: {found} {words}");
+    }
+    setup.board.beat(Duration::ZERO);
+    assert_eq!(setup.ask("/healthz", "").0, 200, "switched off");
     setup.board.update(|status| (status.failed, status.trouble) = (true, Some("the kafka sink has failed".to_owned())));
     assert_eq!(setup.get("/healthz"), (500, serde_json::json!({"error": "the kafka sink has failed"})));
 }

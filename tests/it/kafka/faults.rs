@@ -113,5 +113,8 @@ fn a_broker_that_goes_makes_it_not_ready() {
     let setup = Setup { broker: &broker, names };
     setup.send(&[settlement("S1", "V1", "10:00:00", "8000.00", "")]);
     wait_for_ready(&running, 200);
+    // A stop does not wait for it either.
+    let _names = setup.names;
+    broker.kill();
     running.terminate_in_order();
 }
