@@ -5,6 +5,7 @@
 //! becomes yuan only when it is exported.
 
 use crate::alert::Alert;
+use crate::checkpoint::writer::Written;
 use crate::record::decode::{BadKind, TYPES};
 use crate::rules::rule::Status as RuleStatus;
 use crate::source::channel::Counts;
@@ -15,6 +16,7 @@ use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
+use std::time::Duration;
 
 mod batch;
 mod sinks;
@@ -53,6 +55,10 @@ pub struct Metrics {
     poison_ratio: Gauge,
     event_time_age: IntGauge,
     source: [IntCounter; 4],
+    checkpoint_age: Gauge,
+    checkpoint_time: Gauge,
+    checkpoint_bytes: IntGauge,
+    checkpoint_number: IntGauge,
     stream_clients: IntGauge,
     /// What gauges with changing labels show at the next scrape; written there in one go, so that no scrape
     /// sees half of it.
@@ -203,6 +209,17 @@ impl Metrics {
                 make.counter("fundwatch_source_rebalances_total", "Changes of the assignment of partitions."),
                 make.counter("fundwatch_source_commits_total", "Commits of offsets."),
             ],
+            checkpoint_age: make.add(Gauge::new(
+                "fundwatch_checkpoint_age_seconds",
+                "Time since a checkpoint was written by this process; 0 before the first, and where no state is kept.",
+            )),
+            checkpoint_time: make.add(Gauge::new(
+                "fundwatch_checkpoint_duration_seconds",
+                "How long writing the last checkpoint took, beside the running engine.",
+            )),
+            checkpoint_bytes: make
+                .gauge("fundwatch_checkpoint_bytes", "What all segments of the last checkpoint take, compressed."),
+            checkpoint_number: make.gauge("fundwatch_checkpoint_number", "The number of the last checkpoint."),
             stream_clients: make.gauge("fundwatch_stream_clients", "Clients of the live event stream."),
             pending: Mutex::default(),
             registry: make.0,
@@ -220,6 +237,14 @@ impl Metrics {
             metrics.reloads.with_label_values(&[outcome]);
         }
         metrics
+    }
+
+    /// The last checkpoint, and how long ago it was written.
+    pub fn checkpoint(&self, last: &Written, age: Duration) {
+        self.checkpoint_age.set(age.as_secs_f64());
+        self.checkpoint_time.set(last.time.as_secs_f64());
+        self.checkpoint_bytes.set(i64::try_from(last.all_bytes).unwrap_or(i64::MAX));
+        self.checkpoint_number.set(i64::try_from(last.number).unwrap_or(i64::MAX));
     }
 
     /// Counts a batch.

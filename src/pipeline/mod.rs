@@ -133,11 +133,13 @@ impl Pipeline {
             self.take_up(former)?;
         }
         loop {
-            let held_up = self.state.as_ref().and_then(|state| state.holds_up(&self.engine));
-            let received = match held_up {
+            let held_up = self.state.as_ref().is_some_and(|state| state.holds_up(&self.engine).is_some());
+            let received = if held_up {
                 // The channel fills, and the source waits.
-                Some(reason) => self.hold_up(&reason),
-                None => self.source.inlet.receive(TICK),
+                std::thread::sleep(TICK);
+                Received::Nothing
+            } else {
+                self.source.inlet.receive(TICK)
             };
             let go_on = match received {
                 Received::Event(Event::Batch(delivery)) => self.batch(delivery)?,
@@ -151,7 +153,7 @@ impl Pipeline {
             self.acknowledge();
             self.keep_state()?;
             self.check_sinks()?;
-            if !(go_on && self.reload_rules(Instant::now())? && self.look_around(false)) {
+            if !(go_on && self.reload_rules(Instant::now())? && self.look_around(held_up)) {
                 return Ok(Ended::Stopped);
             }
         }
@@ -173,8 +175,10 @@ impl Pipeline {
     /// Publishes how things are, and sees whether it is time to stop; `blocked` says that a batch waits for room with
     /// a sink. Returns whether to go on: not once the time for a shutdown is over.
     fn look_around(&mut self, blocked: bool) -> bool {
-        let Self { ref outputs, ref mut publisher, ref engine, ref source, ref warm_up, ref poison, .. } = *self;
-        let view = View { engine, inlet: &source.inlet, outputs, poison, warming_up: warm_up.is_some(), blocked };
+        let Self { ref outputs, ref mut publisher, ref engine, ref source, ref warm_up, ref poison, ref state, .. } =
+            *self;
+        let (state, warming_up) = (state.as_ref(), warm_up.is_some());
+        let view = View { engine, inlet: &source.inlet, outputs, poison, state, warming_up, blocked };
         publisher.look_around(&view, &self.shutdown, self.shutdown_timeout)
     }
 
@@ -230,21 +234,15 @@ impl Pipeline {
             state.tell()?;
             fault::point("told");
         }
-        let Self { ref outputs, ref mut publisher, ref engine, ref source, ref warm_up, ref poison, .. } = *self;
-        let inlet = &source.inlet;
-        let view = View { engine, inlet, outputs, poison, warming_up: warm_up.is_some(), blocked: true };
+        let Self { ref outputs, ref mut publisher, ref engine, ref source, ref warm_up, ref poison, ref state, .. } =
+            *self;
+        let (inlet, state, warming_up) = (&source.inlet, state.as_ref(), warm_up.is_some());
+        let view = View { engine, inlet, outputs, poison, state, warming_up, blocked: true };
         let mut go_on = || publisher.look_around(&view, &self.shutdown, self.shutdown_timeout);
         let sent = outputs.send(self.sequence, alerts, letters, &mut go_on)?;
         fault::point("handed-over");
         self.publisher.sent();
         Ok(sent)
-    }
-
-    /// Takes nothing for a moment, and says why.
-    fn hold_up(&mut self, reason: &str) -> Received {
-        self.publisher.held_up(reason);
-        std::thread::sleep(TICK);
-        Received::Nothing
     }
 
     /// Cuts checkpoints as they are due.

@@ -4,6 +4,7 @@ use super::health::{Facts, Health, Trouble, Verdict};
 use super::outputs::Outputs;
 use super::poison::Poison;
 use super::shutdown::Shutdown;
+use super::state::StateKeeper;
 use crate::alert::{Alert, AlertId};
 use crate::clock;
 use crate::engine::{Engine, Retained};
@@ -53,6 +54,8 @@ pub struct View<'p> {
     pub outputs: &'p Outputs,
     /// What is held against bad records.
     pub poison: &'p Poison,
+    /// What survives a restart, if anything does.
+    pub state: Option<&'p StateKeeper>,
     /// Whether the state is being rebuilt.
     pub warming_up: bool,
     /// Whether a batch waits for room with a sink.
@@ -179,11 +182,6 @@ impl Publisher {
         !shutdown.left_of(patience).is_zero()
     }
 
-    /// Why no records are taken at the moment.
-    pub fn held_up(&self, reason: &str) {
-        self.board.update(|status| status.trouble = Some(reason.to_owned()));
-    }
-
     /// Writes everything.
     fn publish(&mut self, view: &View<'_>, now: Instant) {
         let totals = view.engine.totals();
@@ -206,6 +204,10 @@ impl Publisher {
         self.metrics.event_time(event_time.map(|time| clock::now().0 - time.0));
         self.metrics.poison(view.poison.run(), view.poison.ratio());
         self.health_metrics(&verdict);
+        if let Some((at, last)) = view.state.and_then(StateKeeper::last) {
+            self.metrics.checkpoint(&last, now.saturating_duration_since(at));
+        }
+        let state_trouble = view.state.and_then(|keeper| keeper.holds_up(view.engine).or_else(|| keeper.trouble()));
         self.board.beat(self.health.stalled_after());
         self.board.update(|status| {
             status.records = RecordTotals {
@@ -225,7 +227,8 @@ impl Publisher {
             status.state = state;
             status.ready = verdict.not_ready.is_none();
             status.stalled = verdict.stalled.map(|trouble| trouble.words);
-            status.trouble = verdict.not_ready.map(|trouble| trouble.words).or(source.trouble);
+            let trouble = verdict.not_ready.map(|trouble| trouble.words);
+            status.trouble = trouble.or(source.trouble).or(state_trouble);
         });
     }
 
