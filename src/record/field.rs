@@ -39,6 +39,9 @@ pub trait Field: Copy + PartialEq {
     /// Marks the id it holds.
     fn mark(self, _marks: &mut Marks) {}
 
+    /// Appends what the value says, in bytes that are the same in every process.
+    fn say(self, ids: &Ids, out: &mut Vec<u8>);
+
     /// The value with the id that its text has here.
     fn renumber(self, _numbers: &Renumber<'_>) -> Self {
         self
@@ -142,6 +145,10 @@ impl<const SCALE: u32> Field for Scaled<SCALE> {
         self.to_string()
     }
 
+    fn say(self, _ids: &Ids, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.raw().to_le_bytes());
+    }
+
     fn column(values: &mut dyn Iterator<Item = Self>, _ids: &Ids) -> ArrayRef {
         let values: Decimal128Array = values.map(|value| value.get().map(i128::from)).collect();
         Arc::new(values.with_precision_and_scale(18, SCALE as i8).expect("18 digits hold any scaled value"))
@@ -182,6 +189,10 @@ impl Field for Time {
         self.to_string()
     }
 
+    fn say(self, _ids: &Ids, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0.to_le_bytes());
+    }
+
     fn column(values: &mut dyn Iterator<Item = Self>, _ids: &Ids) -> ArrayRef {
         Arc::new(values.map(|value| value.get().map(|time| time.0)).collect::<TimestampSecondArray>())
     }
@@ -212,6 +223,10 @@ impl Field for Day {
 
     fn text(self, _ids: &Ids) -> String {
         self.to_string()
+    }
+
+    fn say(self, _ids: &Ids, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0.to_le_bytes());
     }
 
     fn column(values: &mut dyn Iterator<Item = Self>, _ids: &Ids) -> ArrayRef {
@@ -253,6 +268,10 @@ impl Field for Flag {
         self.get().map_or_else(String::new, |flag| flag.to_string())
     }
 
+    fn say(self, _ids: &Ids, out: &mut Vec<u8>) {
+        out.push(self.0);
+    }
+
     fn column(values: &mut dyn Iterator<Item = Self>, _ids: &Ids) -> ArrayRef {
         Arc::new(values.map(Self::get).collect::<arrow::array::BooleanArray>())
     }
@@ -275,6 +294,13 @@ fn read_code<T>(raw: Raw<'_>, longest: usize, intern: impl FnOnce(&str) -> T) ->
         return Err("is longer than its field allows");
     }
     Ok(intern(text))
+}
+
+/// Appends the length of a text that comes in pieces, and the text.
+fn say_text<const PIECES: usize>(pieces: [&[u8]; PIECES], out: &mut Vec<u8>) {
+    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+    pack_number(length as u64, out);
+    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
 }
 
 /// A field that is the id of a text in one of the tables.
@@ -321,6 +347,10 @@ macro_rules! id_field {
 
             fn text(self, ids: &Ids) -> String {
                 self.string(ids)
+            }
+
+            fn say(self, ids: &Ids, out: &mut Vec<u8>) {
+                ids.$table.with(self.0, |text| say_text([text.as_bytes()], out));
             }
 
             fn code(self) -> Option<u32> {
@@ -459,6 +489,25 @@ impl Field for Serial {
         }
     }
 
+    fn say(self, ids: &Ids, out: &mut Vec<u8>) {
+        match self.text_id() {
+            Some(id) => ids.codes.with(id, |text| say_text([text.as_bytes()], out)),
+            // The digits one by one: no text is made for it.
+            None => {
+                let mut digits = [b'0'; MOST_DIGITS];
+                let count = (self.0 >> LENGTH_SHIFT) as usize & 15;
+                let mut number = self.0 & ((1 << LENGTH_SHIFT) - 1);
+                for digit in digits.iter_mut().rev().take(count) {
+                    *digit = b'0' + (number % 10) as u8;
+                    number /= 10;
+                }
+                let digits = &digits[MOST_DIGITS - count.min(MOST_DIGITS)..];
+                let prefix = (self.0 >> PREFIX_SHIFT) as u32;
+                ids.prefixes.with(prefix, |prefix| say_text([prefix.as_bytes(), digits], out));
+            }
+        }
+    }
+
     fn mark(self, marks: &mut Marks) {
         match self.text_id() {
             Some(id) => marks.codes.mark(id),
@@ -520,6 +569,17 @@ mod tests {
         }
         for code in [0, 1, 127, 128, u32::MAX] {
             survives(Code(code), Code(5));
+        }
+    }
+
+    #[test]
+    fn serials_say_their_text() {
+        let ids = Ids::new(1);
+        for text in ["1", "0001", "9999999999999", "RX0012", "A", "12345678901234567890"] {
+            let (mut said, mut expected) = (Vec::new(), Vec::new());
+            Serial::intern(text, &ids).say(&ids, &mut said);
+            say_text([text.as_bytes()], &mut expected);
+            assert_eq!(said, expected, "{text}");
         }
     }
 

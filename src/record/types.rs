@@ -134,6 +134,9 @@ pub trait Record: Copy + PartialEq + 'static {
     /// The content: names and canonical texts of the fields that are there, by name.
     fn content(&self, ids: &Ids) -> Vec<(&'static str, String)>;
 
+    /// Appends the content, in bytes that are the same in every process.
+    fn say(&self, ids: &Ids, out: &mut Vec<u8>);
+
     /// How many fields are there.
     fn fields(&self) -> u32;
 
@@ -347,6 +350,15 @@ macro_rules! record {
                     }
                 )*
                 content
+            }
+
+            fn say(&self, ids: &Ids, out: &mut Vec<u8>) {
+                $(
+                    if self.$field != <$Kind as Field>::ABSENT {
+                        out.extend_from_slice(concat!(stringify!($field), ":").as_bytes());
+                        Field::say(self.$field, ids, out);
+                    }
+                )*
             }
 
             fn fields(&self) -> u32 {
