@@ -44,7 +44,7 @@ pub enum StoreError {
         /// The place.
         place: String,
         /// Why.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// Another process writes there.
     #[error("another process has written checkpoint {number} in {place} in the meantime: two must not share a place")]
@@ -82,8 +82,7 @@ impl Checkpoints {
         let (objects, prefix): (Arc<dyn ObjectStore>, ObjectPath) = match place.strip_prefix("s3://") {
             Some(rest) => {
                 let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-                let mut builder =
-                    AmazonS3Builder::from_env().with_bucket_name(bucket).with_http_connector(Http::default());
+                let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_http_connector(Http);
                 for (key, value) in options {
                     let key = key.parse().map_err(|_| wrong(format!("`{key}` is no option of an S3 store")))?;
                     builder = builder.with_config(key, value);
@@ -120,7 +119,7 @@ impl Checkpoints {
 
     fn error(&self, action: &'static str, object: &str) -> impl FnOnce(object_store::Error) -> StoreError {
         let (object, place) = (object.to_owned(), self.place.clone());
-        move |source| StoreError::Object { action, object, place, source }
+        move |source| StoreError::Object { action, object, place, source: Box::new(source) }
     }
 
     /// The names of all objects.

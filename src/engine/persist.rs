@@ -199,7 +199,7 @@ impl Persist {
         let generation = self.generation;
         let shards = self.logs.iter_mut().enumerate().map(|(shard, log)| (shard as u32, log.cut()));
         let parts = shards.chain(Some((ALERTS, self.alerts.cut())));
-        let parts = parts.filter(|(_, chunk)| chunk.len() > 0);
+        let parts = parts.filter(|(_, chunk)| !chunk.is_empty());
         self.ended.extend(parts.map(|(shard, chunk)| Part { generation, shard, chunk }));
     }
 

@@ -94,6 +94,14 @@ impl<'b> Setup<'b> {
         setup
     }
 
+    /// Without checkpoints: a restart replays the topic.
+    fn without_state(self) -> Self {
+        let config = fs::read_to_string(self.config()).expect("a configuration");
+        fs::write(self.config(), config.replace("[state]", "[state]\n            enabled = \"off\""))
+            .expect("there is room");
+        self
+    }
+
     pub fn config(&self) -> PathBuf {
         self.names.dir.path().join("fundwatch.toml")
     }
@@ -323,7 +331,7 @@ fn a_kill_loses_nothing() {
     let city = City::simulate(2_000, 15, 3);
     let expected = Backtest::of(&city.records(), Some(&city.registry())).essences();
     assert!(expected.len() > 20, "{}", expected.len());
-    let setup = Setup::new(Broker::shared(), 3, Some(&city.registry()));
+    let setup = Setup::new(Broker::shared(), 3, Some(&city.registry())).without_state();
     let records = fs::read(city.records()).expect("records");
     let lines: Vec<&[u8]> = records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     let mut parts = lines.chunks(lines.len().div_ceil(4));
@@ -345,22 +353,32 @@ fn a_kill_loses_nothing() {
 
 #[test]
 fn the_stays_give_the_same_alerts_as_in_a_backtest() {
-    let Some(path) = stays() else { return };
     let setup = Setup::new(Broker::shared(), 4, None);
+    the_stays_give_the_same_alerts(&setup, "a checkpoint is taken back");
+}
+
+#[test]
+fn the_stays_give_the_same_alerts_without_state() {
+    let setup = Setup::new(Broker::shared(), 4, None).without_state();
+    the_stays_give_the_same_alerts(&setup, "rebuilds the state");
+}
+
+fn the_stays_give_the_same_alerts(setup: &Setup<'_>, taken_up: &str) {
+    let Some(path) = stays() else { return };
     let plain = setup.names.dir.path().join("records.jsonl");
     let mut unpacked = File::create(&plain).expect("a file");
     io::copy(&mut GzDecoder::new(File::open(&path).expect("the file")), &mut unpacked).expect("there is room");
     drop(unpacked);
     setup.broker.kcat_produce(&setup.names.records, Lines::File(&plain), Key::None);
 
-    // Stopped in full flight, then while it rebuilds what it knew.
+    // Stopped in full flight, then as soon as it has taken up what it knew.
     let mut running = setup.run();
     setup.wait_for_alerts(100, &mut running);
     running.terminate_in_order();
     let committed = setup.committed();
     assert!(committed > 0, "what was done is committed");
     let running = setup.run();
-    wait_until("it rebuilds its state", LIMIT, || running.words().contains("rebuilds the state").then_some(()));
+    wait_until("it rebuilds its state", LIMIT, || running.words().contains(taken_up).then_some(()));
     running.terminate_in_order();
     assert!(setup.committed() >= committed);
 
