@@ -34,10 +34,26 @@ fn main() {
     broker.run(&["topic", "alerts"]);
     let program = Pipeline::start(&folder, &broker.address);
     let latencies = measure(&broker.address, rate, Duration::from_secs(seconds));
+    let inside = program.latency();
+    let processors = [("broker", broker.processor_seconds()), ("fundwatch", program.processor_seconds())];
     drop(program);
     drop(broker);
     let _ = std::fs::remove_dir_all(&folder);
     report(rate, latencies);
+    println!("of that from arrival to the queues of the sinks: {inside}");
+    let whole = (WARM_UP + Duration::from_secs(seconds)).as_secs_f64();
+    for (name, seconds) in processors {
+        println!("{name} used {:.0} % of a core, start included", seconds / whole * 100.0);
+    }
+}
+
+/// Processor time of a process so far, in seconds.
+fn processor_seconds(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+    let ticks = |field: usize| after.split_whitespace().nth(field).and_then(|text| text.parse::<f64>().ok());
+    // User and system time, in hundredths of a second on every Linux there is.
+    (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / 100.0
 }
 
 fn report(rate: u64, mut latencies: Vec<Duration>) {
@@ -150,6 +166,16 @@ impl Broker {
         broker
     }
 
+    fn processor_seconds(&self) -> f64 {
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let ours = processes.map(|entry| entry.file_name().to_string_lossy().into_owned()).find(|process| {
+            let command = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command);
+            command.contains("kafka.Kafka") && command.contains(&*self.folder.to_string_lossy())
+        });
+        ours.map_or(f64::NAN, |process| processor_seconds(&process))
+    }
+
     fn run(&self, arguments: &[&str]) -> String {
         let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka"))
             .args(arguments)
@@ -169,23 +195,38 @@ impl Drop for Broker {
     }
 }
 
-/// The program under measurement.
-struct Pipeline(Child);
+/// The program under measurement, and where it answers.
+struct Pipeline(Child, String);
 
 impl Pipeline {
     fn start(folder: &Path, address: &str) -> Self {
         let config = folder.join("fundwatch.toml");
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let listen = free.expect("a free port").to_string();
         let text = format!(
             "[source]\nkind = \"kafka\"\n[source.kafka]\nbrokers = \"{address}\"\ntopics = [\"records\"]\n\
              [source.kafka.properties]\n\"fetch.wait.max.ms\" = \"5\"\n\
              [sinks.terminal]\nenabled = false\n[sinks.kafka]\nenabled = true\ntopic = \"alerts\"\n\
              [sinks.sqlite]\npath = \"{0}/alerts.sqlite\"\n[dead_letters]\npath = \"{0}/dead.jsonl\"\n\
-             [http]\nlisten = \"127.0.0.1:0\"\n",
+             [state]\npath = \"{0}/state\"\n[late]\npath = \"{0}/late.jsonl\"\n[http]\nlisten = \"{listen}\"\n",
             folder.display()
         );
         std::fs::write(&config, text).expect("the configuration can be written");
         let program = Command::new(env!("CARGO_BIN_EXE_fundwatch")).arg("run").arg("--config").arg(&config).spawn();
-        Self(program.expect("fundwatch runs"))
+        Self(program.expect("fundwatch runs"), listen)
+    }
+
+    /// What the program itself says of the last batches.
+    fn latency(&self) -> String {
+        let url = format!("http://{}/api/status", self.1);
+        let status = ureq::get(&url).call().and_then(|mut answer| answer.body_mut().read_to_string());
+        let status: serde_json::Value = serde_json::from_str(&status.unwrap_or_default()).unwrap_or_default();
+        let quantile = |name: &str| status["latency"][name].as_f64().unwrap_or(f64::NAN) * 1e3;
+        format!("p50 {:.1} ms, p99 {:.1} ms", quantile("p50"), quantile("p99"))
+    }
+
+    fn processor_seconds(&self) -> f64 {
+        processor_seconds(&self.0.id().to_string())
     }
 }
 

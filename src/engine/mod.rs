@@ -23,12 +23,18 @@ use crate::timeline::shard::TimelineShard;
 use persist::Persist;
 use retention::Retention;
 use std::sync::Arc;
+use steps::Workers;
+
+/// Fewer messages than this are done before the other threads have woken up.
+const LEAST_SHARED: usize = 256;
 
 /// How the engine works.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Worker threads; 0: one a core.
     pub threads: usize,
+    /// The least messages of a batch that the threads share; a smaller one is processed by the caller's alone.
+    pub least_shared: usize,
     /// Days of event time that are retained; `None`: all.
     pub retention_days: Option<u32>,
     /// Seconds by which a record may be ahead of the clock and still push time forward; `None`: any.
@@ -37,7 +43,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: 1, retention_days: None, future_skew: None }
+        Self { threads: 1, least_shared: LEAST_SHARED, retention_days: None, future_skew: None }
     }
 }
 
@@ -92,7 +98,7 @@ pub struct Retained {
 pub struct Engine {
     ids: Arc<Ids>,
     plan: Arc<Plan>,
-    pool: rayon::ThreadPool,
+    workers: Workers,
     settlements: Vec<SettlementShard>,
     checks: Vec<CheckShard>,
     visits: Vec<VisitShard>,
@@ -120,7 +126,7 @@ impl Engine {
             .expect("threads for the shards");
         Self {
             plan: Arc::new(Plan::new(rules)),
-            pool,
+            workers: Workers::new(pool, options.least_shared),
             settlements: shards(&ids),
             checks: shards(&ids),
             visits: shards(&ids),
@@ -136,11 +142,14 @@ impl Engine {
 
     /// Processes a batch.
     pub fn process(&mut self, batch: &Batch) -> Outcome {
+        self.workers.share(batch.messages.len());
         let decoded = self.decode(batch);
         let (changes, bad) = self.advance(batch.messages.len(), decoded);
         self.retain();
         let alerts = self.revise(changes);
         self.record(&alerts);
+        // What is not a batch is large.
+        self.workers.share(usize::MAX);
         Outcome { alerts, bad }
     }
 

@@ -87,7 +87,7 @@ impl Engine {
         };
         let before = persist.len();
         let quota = persist.quota;
-        Self::each(&self.pool, &mut persist.logs, touched, |shard, log, touched| {
+        self.workers.each(&mut persist.logs, touched, |shard, log, touched| {
             log.record(&self.owned(shard), touched, quota);
         });
         persist.alerts.record(alerts, &self.book, quota);

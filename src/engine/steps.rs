@@ -31,34 +31,55 @@ fn deliver<M: Send>(sent: Vec<Mail<M>>, shards: usize) -> Mail<M> {
     delivered
 }
 
-impl Engine {
+/// The threads that steps run on.
+pub(super) struct Workers {
+    pub pool: rayon::ThreadPool,
+    /// Whether the calling thread does all by itself: in a small batch every step would wait longer for the others to
+    /// wake up, on a busy machine for milliseconds, than it takes.
+    alone: bool,
+    least_shared: usize,
+}
+
+impl Workers {
+    pub fn new(pool: rayon::ThreadPool, least_shared: usize) -> Self {
+        Self { pool, alone: false, least_shared }
+    }
+
+    /// Settles who works, for a batch of so many messages.
+    pub fn share(&mut self, messages: usize) {
+        self.alone = messages < self.least_shared;
+    }
+
     /// Runs `step` for every shard, each with what it owns and what it is given; in parallel where there are
     /// several.
-    pub(super) fn each<T: Send, I: Send, O: Send>(
-        pool: &rayon::ThreadPool,
+    pub fn each<T: Send, I: Send, O: Send>(
+        &self,
         owned: &mut [T],
         given: Vec<I>,
         step: impl Fn(usize, &mut T, I) -> O + Sync,
     ) -> Vec<O> {
-        if owned.len() == 1 {
-            return owned.iter_mut().zip(given).map(|(owned, given)| step(0, owned, given)).collect();
+        if self.alone || owned.len() == 1 {
+            let both = owned.iter_mut().zip(given).enumerate();
+            return both.map(|(shard, (owned, given))| step(shard, owned, given)).collect();
         }
-        pool.install(|| {
+        self.pool.install(|| {
             let both = owned.par_iter_mut().zip(given).enumerate();
             both.map(|(shard, (owned, given))| step(shard, owned, given)).collect()
         })
     }
+}
 
+impl Engine {
     /// Decodes a batch, in as many parts as there are threads.
     pub fn decode(&self, batch: &Batch) -> Vec<Decoded> {
         let messages = batch.messages.len();
         let window = self.time.window();
-        let chunk = messages.div_ceil(self.pool.current_num_threads()).max(LEAST_CHUNK);
-        if messages <= chunk {
+        let chunk = messages.div_ceil(self.workers.pool.current_num_threads()).max(LEAST_CHUNK);
+        if messages <= chunk || self.workers.alone {
             return vec![decode(batch, 0..messages, window, &self.ids)];
         }
         let starts: Vec<usize> = (0..messages).step_by(chunk).collect();
-        self.pool.install(|| {
+        self.workers.pool.install(|| {
             starts
                 .into_par_iter()
                 .map(|start| decode(batch, start..(start + chunk).min(messages), window, &self.ids))
@@ -85,7 +106,7 @@ impl Engine {
         let (changes, rechecks, checks) = self.settle(decoded, receipts);
         let funds = self.funds(&changes);
         let mail = self.receive_visits(decoded, rechecks, checks, funds, receipts);
-        Self::each(&self.pool, &mut self.inventory, (0..self.ids.shards()).collect(), |_, shard, number| {
+        self.workers.each(&mut self.inventory, (0..self.ids.shards()).collect(), |_, shard, number| {
             for part in decoded {
                 shard.receive(&part.inventory[number], &self.ids, receipts);
             }
@@ -102,7 +123,7 @@ impl Engine {
     ) -> (Vec<SettlementChange>, Mail<(VisitId, SettlementId)>, Mail<CheckNews>) {
         let (ids, plan, shards) = (&*self.ids, &*self.plan, self.ids.shards());
         let numbers = || (0..shards).collect::<Vec<usize>>();
-        let received = Self::each(&self.pool, &mut self.settlements, numbers(), |_, shard, number| {
+        let received = self.workers.each(&mut self.settlements, numbers(), |_, shard, number| {
             let mut sent: Vec<(Mail<Refunder>, Mail<VisitNews>)> = Vec::new();
             for part in decoded {
                 sent.push(shard.receive(&part.settlements[number], plan, ids, receipts));
@@ -112,19 +133,16 @@ impl Engine {
         });
         let (refunders, mut news): (Vec<_>, Vec<_>) = received.into_iter().unzip();
         let refunders = deliver(refunders, shards);
-        news.extend(Self::each(&self.pool, &mut self.settlements, refunders, |_, shard, mail| {
-            shard.name_refunds(mail, ids)
-        }));
+        news.extend(
+            self.workers.each(&mut self.settlements, refunders, |_, shard, mail| shard.name_refunds(mail, ids)),
+        );
         let settlements = Settlements { shards: &self.settlements, ids };
         let paired: Vec<Mail<Paired>> =
-            Self::each(&self.pool, &mut self.visits, deliver(news, shards), |_, shard, mail| {
-                shard.pair(mail, settlements)
-            });
-        let settled = Self::each(&self.pool, &mut self.settlements, deliver(paired, shards), |_, shard, mail| {
-            shard.settle(mail, ids)
-        });
+            self.workers.each(&mut self.visits, deliver(news, shards), |_, shard, mail| shard.pair(mail, settlements));
+        let settled =
+            self.workers.each(&mut self.settlements, deliver(paired, shards), |_, shard, mail| shard.settle(mail, ids));
         let (changes, rechecks): (Vec<_>, Vec<_>) = settled.into_iter().unzip();
-        let checks = Self::each(&self.pool, &mut self.checks, numbers(), |_, shard, number| {
+        let checks = self.workers.each(&mut self.checks, numbers(), |_, shard, number| {
             let sent = decoded.iter().map(|part| shard.receive(&part.presences[number], ids, receipts));
             deliver(sent.collect(), shards)
         });
@@ -160,7 +178,7 @@ impl Engine {
         let all_checks = Checks { shards: &self.checks, ids };
         let inputs: Vec<_> = rechecks.into_iter().zip(checks).zip(funds).enumerate().collect();
         let mut mail =
-            Self::each(&self.pool, &mut self.visits, inputs, |_, shard, (number, ((rechecks, checks), funds))| {
+            self.workers.each(&mut self.visits, inputs, |_, shard, (number, ((rechecks, checks), funds))| {
                 let input = VisitInput {
                     details: decoded.iter().map(|part| &part.details[number]).collect(),
                     deletes: decoded.iter().map(|part| &part.deletes[number]).collect(),
@@ -178,7 +196,7 @@ impl Engine {
         let named = mail.iter_mut().map(|mail| std::mem::take(&mut mail.named)).collect();
         let named = deliver(named, ids.shards());
         if named.iter().any(|letters| !letters.is_empty()) {
-            Self::each(&self.pool, &mut self.settlements, named, |_, shard, mail| shard.name_visits(mail));
+            self.workers.each(&mut self.settlements, named, |_, shard, mail| shard.name_visits(mail));
         }
         mail
     }
@@ -255,7 +273,7 @@ impl Engine {
             ids,
         };
         let found =
-            Self::each(&self.pool, &mut self.timelines, news, |number, shard, news| step(number, shard, news, &world));
+            self.workers.each(&mut self.timelines, news, |number, shard, news| step(number, shard, news, &world));
         found.into_iter().flatten().collect()
     }
 
@@ -287,9 +305,8 @@ impl Engine {
         let places = self.settlements.iter().map(|shard| shard.places()).max().unwrap_or(0);
         for part in parts(places) {
             let given = vec![part; shards];
-            let changes = Self::each(&self.pool, &mut self.settlements, given, |_, shard, part| {
-                shard.refilter(part, &plan, &ids)
-            });
+            let changes =
+                self.workers.each(&mut self.settlements, given, |_, shard, part| shard.refilter(part, &plan, &ids));
             let changes: Vec<SettlementChange> = changes.into_iter().flatten().collect();
             // Keys are evaluated once everything they read is there.
             self.tell(&changes, Vec::new(), |number, shard, news, world| {
@@ -300,9 +317,9 @@ impl Engine {
         let places = self.visits.iter().map(|shard| shard.places()).max().unwrap_or(0);
         for part in parts(places) {
             let given = vec![part; shards];
-            let visits = Self::each(&self.pool, &mut self.visits, given, |number, shard, part| {
-                shard.reopen(part, &plan, &ids, number)
-            });
+            let visits = self
+                .workers
+                .each(&mut self.visits, given, |number, shard, part| shard.reopen(part, &plan, &ids, number));
             let all = |visits: Vec<VisitId>| visits.into_iter().map(|visit| (visit, SettlementId::ABSENT)).collect();
             let rechecks = visits.into_iter().map(all).collect();
             let (checks, funds) = (crate::live::mail(&ids), crate::live::mail(&ids));

@@ -64,7 +64,7 @@ pub fn load_engine(
     let rules = RulesDir::or_default(rules);
     let set = RuleSet::load(&rules, registry, &ids)?;
     let future_skew = future_skew.and_then(|skew| i64::try_from(skew.as_secs()).ok());
-    let options = Options { threads, retention_days: engine.retention.0, future_skew };
+    let options = Options { threads, retention_days: engine.retention.0, future_skew, ..Options::default() };
     Ok(Loaded { engine: Engine::new(Arc::new(set), ids, &options), rules })
 }
 

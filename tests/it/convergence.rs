@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
     fn engine(tables: &Tables, shards: usize, threads: usize) -> Engine {
         let ids = Arc::new(Ids::new(shards));
         let rules = Arc::new(rule_sets::of_tables(tables, &ids));
-        Engine::new(rules, ids, &Options { threads, ..Options::default() })
+        Engine::new(rules, ids, &Options { threads, least_shared: 1, ..Options::default() })
     }
 
     fn tell(&mut self, alerts: Vec<Alert>) {

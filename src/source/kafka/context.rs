@@ -17,6 +17,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use serde::Deserialize;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
@@ -64,6 +65,8 @@ pub(super) struct Context {
     alerts_known: bool,
     drain: Duration,
     resume: Option<Resume>,
+    /// A commit was refused after it had counted as done.
+    refused: AtomicBool,
 }
 
 impl Context {
@@ -79,7 +82,15 @@ impl Context {
             failure: None,
             held: BTreeMap::new(),
         };
-        Self { reading: Mutex::new(reading), handle, start, alerts_known, drain, resume: None }
+        Self {
+            reading: Mutex::new(reading),
+            handle,
+            start,
+            alerts_known,
+            drain,
+            resume: None,
+            refused: AtomicBool::new(false),
+        }
     }
 
     /// Goes on after a checkpoint.
@@ -223,6 +234,9 @@ impl Context {
     /// Commits what is done.
     pub fn commit(&self, consumer: &BaseConsumer<Self>, reading: &mut Reading, mode: CommitMode) {
         reading.ledger.settle(self.handle.done());
+        if self.refused.swap(false, Ordering::Relaxed) {
+            reading.ledger.commit_again();
+        }
         let due = reading.ledger.due();
         if due.is_empty() || consumer.assignment_lost() {
             return;
@@ -286,7 +300,10 @@ impl ConsumerContext for Context {
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
         match result {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-            Err(error) => warn!("offsets were not committed, and will be with the next ones: {error}"),
+            Err(error) => {
+                warn!("offsets were not committed, and will be with the next ones: {error}");
+                self.refused.store(true, Ordering::Relaxed);
+            }
         }
     }
 }

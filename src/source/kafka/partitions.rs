@@ -336,6 +336,11 @@ impl Ledger {
         self.committed.extend(offsets.iter().cloned());
     }
 
+    /// What counted as committed may not be: all of it is due again.
+    pub fn commit_again(&mut self) {
+        self.committed.clear();
+    }
+
     /// Forgets a partition that was taken away: its offsets are another's to commit.
     pub fn forget(&mut self, key: &Key) {
         self.done.remove(key);
@@ -468,6 +473,9 @@ mod tests {
         assert_eq!(ledger.due(), [(key("t", 0), 5), (key("t", 1), 7)]);
         ledger.committed(&ledger.due());
         assert_eq!(ledger.due(), []);
+        ledger.commit_again();
+        assert_eq!(ledger.due(), [(key("t", 0), 5), (key("t", 1), 7)], "the broker had refused");
+        ledger.committed(&ledger.due());
         ledger.forget(&key("t", 1));
         ledger.settle(2);
         assert_eq!(ledger.due(), [(key("t", 0), 9)]);

@@ -208,6 +208,12 @@ fn partitions_are_handed_over_with_everything_done() {
     let one = run(world.config(&["t"], Start::Committed));
     let first = collect(&one, true, |seen| seen.len() >= 20);
     assert_eq!(first.len(), 20);
+    // Once the other one knocks, the simulated broker refuses commits.
+    let deadline = Instant::now() + PATIENCE;
+    while (0..4).any(|partition| world.committed("t", partition) != Some(5)) && Instant::now() < deadline {
+        assert_eq!(collect(&one, true, |_| true), [] as [String; 0]);
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let other = run(world.config(&["t"], Start::Committed));
     let deadline = Instant::now() + PATIENCE;
     while one.inlet.condition().counts.rebalances < 2 && Instant::now() < deadline {
