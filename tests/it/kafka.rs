@@ -331,7 +331,7 @@ fn a_kill_loses_nothing() {
     let city = City::simulate(2_000, 15, 3);
     let expected = Backtest::of(&city.records(), Some(&city.registry())).essences();
     assert!(expected.len() > 20, "{}", expected.len());
-    let setup = Setup::new(Broker::shared(), 3, Some(&city.registry())).without_state();
+    let setup = Setup::new(Broker::shared(), 3, Some(&city.registry()));
     let records = fs::read(city.records()).expect("records");
     let lines: Vec<&[u8]> = records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     let mut parts = lines.chunks(lines.len().div_ceil(4));
