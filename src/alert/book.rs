@@ -213,6 +213,18 @@ mod tests {
         })
     }
 
+    fn known(revision: u32, status: AlertStatus, amount: i64) -> Alert {
+        Alert {
+            alert_id: AlertId(7),
+            revision,
+            status,
+            withdrawn_reason: None,
+            finding: finding(amount),
+            detected_at: Time(1),
+            shadow: false,
+        }
+    }
+
     fn change(amount: Option<i64>) -> Vec<FindingChange> {
         vec![FindingChange { alert: AlertId(7), finding: amount.map(|amount| (0, finding(amount))) }]
     }
@@ -251,15 +263,6 @@ mod tests {
 
     #[test]
     fn a_warm_up_tells_only_the_difference() {
-        let known = |revision, status, amount: i64| Alert {
-            alert_id: AlertId(7),
-            revision,
-            status,
-            withdrawn_reason: None,
-            finding: finding(amount),
-            detected_at: Time(1),
-            shadow: false,
-        };
         let run = |known: Option<Alert>, amounts: &[Option<i64>]| -> Vec<(u32, AlertStatus)> {
             let mut book = AlertBook::default();
             book.begin_warm_up(known);
@@ -279,15 +282,7 @@ mod tests {
 
     #[test]
     fn what_rests_on_records_that_are_gone_stands() {
-        let known = Alert {
-            alert_id: AlertId(7),
-            revision: 1,
-            status: AlertStatus::Open,
-            withdrawn_reason: None,
-            finding: finding(5),
-            detected_at: Time(1),
-            shadow: false,
-        };
+        let known = known(1, AlertStatus::Open, 5);
         for (horizon, told) in [(Time(0), 1), (Time(1), 0)] {
             let mut book = AlertBook::default();
             book.begin_warm_up([known.clone()]);
@@ -300,15 +295,7 @@ mod tests {
     fn what_a_rule_in_shadow_had_found_is_withdrawn_in_shadow() {
         for shadow in [true, false] {
             let mut book = AlertBook::default();
-            book.begin_warm_up([Alert {
-                alert_id: AlertId(7),
-                revision: 1,
-                status: AlertStatus::Open,
-                withdrawn_reason: None,
-                finding: finding(5),
-                detected_at: Time(1),
-                shadow,
-            }]);
+            book.begin_warm_up([Alert { shadow, ..known(1, AlertStatus::Open, 5) }]);
             let told = book.end_warm_up(Time(2), Time(i64::MIN)).into_iter().map(|alert| (alert.status, alert.shadow));
             assert_eq!(told.collect::<Vec<_>>(), [(AlertStatus::Withdrawn, shadow)]);
         }

@@ -103,7 +103,8 @@ struct Sweep {
 
 /// The log of a shard.
 pub struct ShardLog {
-    chunk: Chunk,
+    /// What was written since the last cut.
+    pub chunk: Chunk,
     /// What texts the cycle has.
     marks: Marks,
     sweep: Sweep,
@@ -149,21 +150,6 @@ impl ShardLog {
         }
         self.go_on_with_sweep(owned, quota);
         self.write_texts(ids);
-    }
-
-    /// Bytes that were written since the last cut.
-    pub fn len(&self) -> usize {
-        self.chunk.len()
-    }
-
-    /// Whether nothing was.
-    pub fn is_empty(&self) -> bool {
-        self.chunk.is_empty()
-    }
-
-    /// Hands over what was written since the last cut.
-    pub fn cut(&mut self) -> Chunk {
-        std::mem::take(&mut self.chunk)
     }
 
     /// Whether the sweep has been everywhere.
@@ -321,7 +307,8 @@ pub(super) fn end_entry(tag: u8, entry: &mut Vec<u8>, entries: &mut Vec<u8>) {
 
 /// The log of the alerts: each is the JSON of its last revision.
 pub struct AlertLog {
-    chunk: Chunk,
+    /// What was written since the last cut.
+    pub chunk: Chunk,
     /// Alerts that the sweep of this cycle has not come to; those that are newer are in the log anyway.
     sweep: Vec<AlertId>,
     /// The revision of each alert that the log has.
@@ -366,21 +353,6 @@ impl AlertLog {
         self.entry.push(u8::from(alert.shadow));
         serde_json::to_writer(&mut self.entry, alert).expect("an alert can be written as JSON");
         end_entry(tag::ALERT, &mut self.entry, &mut self.chunk.entries);
-    }
-
-    /// Bytes that were written since the last cut.
-    pub fn len(&self) -> usize {
-        self.chunk.len()
-    }
-
-    /// Whether nothing was.
-    pub fn is_empty(&self) -> bool {
-        self.chunk.is_empty()
-    }
-
-    /// Hands over what was written since the last cut.
-    pub fn cut(&mut self) -> Chunk {
-        std::mem::take(&mut self.chunk)
     }
 
     /// Whether the sweep has been everywhere.

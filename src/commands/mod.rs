@@ -1,7 +1,9 @@
 //! What the commands do, one file each.
 
 use crate::cli::Command;
-use anyhow::Result;
+use crate::config::Config;
+use anyhow::{Result, anyhow};
+use std::path::Path;
 
 pub mod backtest;
 pub mod config;
@@ -19,6 +21,14 @@ pub enum Outcome {
     Wrong,
     /// Exit status 2: it has failed. It has been said why.
     Failed,
+}
+
+/// The configuration of a file, or the defaults.
+///
+/// # Errors
+/// Its mistakes.
+fn configuration(path: Option<&Path>) -> Result<Config> {
+    crate::config::load::load(path).map_err(|mistakes| anyhow!("the configuration cannot be used:\n{mistakes}"))
 }
 
 /// Says why a command has failed.

@@ -191,16 +191,16 @@ impl Engine {
 
 impl Persist {
     fn len(&self) -> usize {
-        let ended: usize = self.ended.iter().map(|part| part.chunk.len()).sum();
-        ended + self.logs.iter().map(ShardLog::len).sum::<usize>() + self.alerts.len()
+        let ended = self.ended.iter().map(|part| &part.chunk);
+        let open = self.logs.iter().map(|log| &log.chunk).chain(Some(&self.alerts.chunk));
+        ended.chain(open).map(Chunk::len).sum()
     }
 
     fn cut_parts(&mut self) {
         let generation = self.generation;
-        let shards = self.logs.iter_mut().enumerate().map(|(shard, log)| (shard as u32, log.cut()));
-        let parts = shards.chain(Some((ALERTS, self.alerts.cut())));
-        let parts = parts.filter(|(_, chunk)| !chunk.is_empty());
-        self.ended.extend(parts.map(|(shard, chunk)| Part { generation, shard, chunk }));
+        let shards = self.logs.iter_mut().enumerate().map(|(shard, log)| (shard as u32, &mut log.chunk));
+        let parts = shards.chain(Some((ALERTS, &mut self.alerts.chunk))).filter(|(_, chunk)| !chunk.is_empty());
+        self.ended.extend(parts.map(|(shard, chunk)| Part { generation, shard, chunk: std::mem::take(chunk) }));
     }
 
     fn end_generation(&mut self) {

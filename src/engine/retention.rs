@@ -35,7 +35,7 @@ impl Retention {
     /// The times of records that are taken now.
     pub(super) fn window(&self) -> Window {
         Window {
-            from: self.horizon.get().map_or(Window::ALL.from, Day::start),
+            from: self.start(),
             until: self.future_skew.map_or(Window::ALL.until, |skew| Time(crate::clock::now().0 + skew)),
         }
     }
@@ -64,7 +64,7 @@ impl Retention {
 
     /// What is before this time is gone.
     pub(super) fn start(&self) -> Time {
-        self.window().from
+        self.horizon.get().map_or(Window::ALL.from, Day::start)
     }
 
     /// The latest time of a record; the earliest time there is before the first.

@@ -17,7 +17,6 @@ use crate::record::Batch;
 use anyhow::{Context as _, bail};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Bytes that may be written down and wait for a checkpoint; then the pipeline waits too.
@@ -50,14 +49,8 @@ impl StateFolder {
         if let Err(std::fs::TryLockError::WouldBlock) = lock.try_lock() {
             bail!("another process uses the state in {}: set `state.path` to a folder of its own", path.display());
         }
-        let place = if config.url.is_empty() { Self::text(&path.join("checkpoints"))? } else { config.url.clone() };
-        let checkpoints = Checkpoints::open(&place, config.properties.reveal())?;
+        let checkpoints = Checkpoints::of_config(config)?;
         Ok(Self { checkpoints, told: open("told")?, _lock: lock })
-    }
-
-    fn text(path: &Path) -> anyhow::Result<String> {
-        let text = path.to_str().with_context(|| format!("the path {} is not UTF-8", path.display()))?;
-        Ok(text.to_owned())
     }
 
     /// Up to where the run before had told what followed from the records; empty where that is not known.
