@@ -6,7 +6,7 @@ use crate::rules::rule::Map;
 use crate::timeline::held::FindingChange;
 use std::sync::Arc;
 
-/// All alerts there ever were, with their last revision.
+/// All alerts that can still change, with their last revision.
 #[derive(Default)]
 pub struct AlertBook {
     alerts: Map<AlertId, Alert>,
@@ -14,6 +14,8 @@ pub struct AlertBook {
     warming_up: bool,
     /// What was known when the warm-up began.
     known: Map<AlertId, Alert>,
+    /// What rests only on evidence from before this time was told and taken out.
+    retired: Option<Time>,
 }
 
 /// Whether some of a finding's evidence is from before the horizon: that record may be gone.
@@ -54,6 +56,7 @@ impl AlertBook {
 
     fn stand(&mut self, alert_id: AlertId, finding: Arc<Finding>, now: Time, shadow: bool) -> Option<Alert> {
         let revision = match self.alerts.get_mut(&alert_id) {
+            None if self.retired.is_some_and(|retired| finding.event_time < retired) => return None,
             None => 1,
             Some(known) => {
                 let same = known.status == AlertStatus::Open
@@ -159,6 +162,13 @@ impl AlertBook {
         self.alerts.values().filter(stands).map(|alert| alert.alert_id)
     }
 
+    /// Takes out the alerts whose evidence is all from before the horizon: no record that is still taken changes them.
+    /// They stand, or not, as they were told; should the rules find them once more, that is no news.
+    pub fn retire(&mut self, horizon: Time) -> Vec<Alert> {
+        self.retired = Some(horizon);
+        self.alerts.extract_if(|_, alert| alert.finding.event_time < horizon).map(|(_, alert)| alert).collect()
+    }
+
     /// The last revision of an alert.
     pub fn alert(&self, alert_id: AlertId) -> Option<&Alert> {
         self.alerts.get(&alert_id)
@@ -232,6 +242,19 @@ mod tests {
     fn revisions(book: &mut AlertBook, changes: Vec<FindingChange>) -> Vec<(u32, AlertStatus)> {
         let alerts = book.apply(changes, Time(1), |_| false);
         alerts.into_iter().map(|alert| (alert.revision, alert.status)).collect()
+    }
+
+    #[test]
+    fn what_is_behind_the_horizon_is_told_once_and_forgotten() {
+        let mut book = AlertBook::default();
+        assert_eq!(revisions(&mut book, change(Some(5))), [(1, AlertStatus::Open)]);
+        assert!(book.retire(Time(0)).is_empty(), "it can change still");
+        assert_eq!(revisions(&mut book, change(Some(6))), [(2, AlertStatus::Open)]);
+        assert_eq!(book.retire(Time(1)).len(), 1);
+        assert!(book.is_empty());
+        // A key that is looked at again finds it again, or not.
+        assert_eq!(revisions(&mut book, change(Some(6))), []);
+        assert_eq!(revisions(&mut book, change(None)), []);
     }
 
     #[test]

@@ -355,6 +355,13 @@ impl AlertLog {
         end_entry(tag::ALERT, &mut self.entry, &mut self.chunk.entries);
     }
 
+    /// Alerts that were taken out of the book are not written again.
+    pub fn forget(&mut self, alerts: &[Alert]) {
+        for alert in alerts {
+            self.written.remove(&alert.alert_id);
+        }
+    }
+
     /// Whether the sweep has been everywhere.
     pub fn is_swept(&self) -> bool {
         self.sweep.is_empty()

@@ -115,6 +115,18 @@ impl Engine {
         }
     }
 
+    /// Takes out of the book what can change no more: see [`AlertBook::retire`]. Cheap where the horizon has not moved.
+    pub fn retire(&mut self) -> Vec<Alert> {
+        let Some(horizon) = self.time.to_retire() else {
+            return Vec::new();
+        };
+        let retired = self.book.retire(horizon.start());
+        if let Some(persist) = &mut self.persist {
+            persist.alerts.forget(&retired);
+        }
+        retired
+    }
+
     /// Ids are about to get other meanings.
     pub(super) fn end_generation(&mut self) {
         if let Some(persist) = &mut self.persist {
@@ -183,6 +195,7 @@ impl Engine {
         self.time.restore(summary.reached.map(Time), summary.horizon.map(Day));
         self.forget_expired();
         self.book = AlertBook::default();
+        self.retire();
         self.book.begin_warm_up(known);
         let findings = self.rebuild();
         self.revise(findings);

@@ -19,6 +19,8 @@ pub(super) struct Retention {
     horizon: Day,
     /// The horizon when ids were last swept.
     swept: Day,
+    /// The horizon when alerts were last retired.
+    retired: Day,
 }
 
 impl Retention {
@@ -29,6 +31,7 @@ impl Retention {
             reached: Time::ABSENT,
             horizon: Day::ABSENT,
             swept: Day::ABSENT,
+            retired: Day::ABSENT,
         }
     }
 
@@ -83,6 +86,14 @@ impl Retention {
         (horizon > self.horizon).then(|| {
             self.horizon = horizon;
             horizon
+        })
+    }
+
+    /// The horizon, where it has moved since alerts were last retired.
+    pub(super) fn to_retire(&mut self) -> Option<Day> {
+        (self.horizon > self.retired).then(|| {
+            self.retired = self.horizon;
+            self.horizon
         })
     }
 

@@ -202,6 +202,9 @@ impl Pipeline {
         if sent {
             self.waiting.push_back((self.sequence, delivery.number));
         }
+        if self.warm_up.is_none() {
+            self.publisher.retired(&self.engine.retire());
+        }
         self.last_batch = Instant::now();
         report.latency = delivery.arrived.elapsed();
         self.publisher.batch(&report);

@@ -14,6 +14,7 @@ mod rule_sets;
 mod rules_cli;
 mod run;
 mod sinks;
+mod soak;
 mod state;
 mod stays;
 mod support;

@@ -28,6 +28,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub struct Broker {
     address: String,
     dir: PathBuf,
+    properties: Vec<String>,
     /// The script that watches over the broker; none while it is killed.
     holder: Option<Child>,
 }
@@ -74,12 +75,18 @@ impl Message {
 impl Broker {
     /// Starts a broker of its own on a free port, with automatic topic creation off. Takes 2 to 4 seconds.
     pub fn start() -> Broker {
+        Broker::start_with(&[])
+    }
+
+    /// As [`Broker::start`], with properties of the broker: `&["log.retention.bytes=1000000"]`.
+    pub fn start_with(properties: &[&str]) -> Broker {
         let dir = std::env::temp_dir().join(format!(
             "fundwatch-test-{}-{}",
             process::id(),
             NEXT.fetch_add(1, Ordering::Relaxed)
         ));
-        let mut broker = Broker { address: String::new(), dir, holder: None };
+        let properties = properties.iter().map(|property| (*property).to_owned()).collect();
+        let mut broker = Broker { address: String::new(), dir, properties, holder: None };
         broker.hold("0");
         broker
     }
@@ -226,6 +233,7 @@ impl Broker {
         let mut holder = Command::new(SCRIPT)
             .args(["start", "--until-eof", "--port", port, "--dir"])
             .arg(&self.dir)
+            .args(self.properties.iter().flat_map(|property| ["--set", property]))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // What is sent to our group (Ctrl-C, a runner's kill) must not hit the script: it has to clean up after us.
