@@ -101,6 +101,11 @@ impl AlertBook {
         self.known = known.into_iter().map(|alert| (alert.alert_id, alert)).collect();
     }
 
+    /// Whether the state is being built again.
+    pub fn is_warming_up(&self) -> bool {
+        self.warming_up
+    }
+
     /// Adds to what is known in a warm-up, where it is newer.
     pub fn know(&mut self, alerts: impl IntoIterator<Item = Alert>) {
         for alert in alerts {

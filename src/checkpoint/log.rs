@@ -336,9 +336,13 @@ impl AlertLog {
         }
     }
 
-    /// Writes down revisions, then goes on with the sweep for about `quota` bytes.
+    /// Writes down revisions, then goes on with the sweep for about `quota` bytes. During a warm-up the book does not
+    /// have what was withdrawn, and other revisions: the sweep waits.
     pub fn record(&mut self, alerts: &[Alert], book: &AlertBook, quota: usize) {
         alerts.iter().for_each(|alert| self.alert(alert));
+        if book.is_warming_up() {
+            return;
+        }
         let end = self.chunk.entries.len() + quota;
         while self.chunk.entries.len() < end {
             let Some(alert) = self.sweep.pop() else { return };

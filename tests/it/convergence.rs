@@ -262,6 +262,14 @@ fn checked(lines: &[Vec<u8>], world: &World, expected: &Outcome, shards: usize, 
     panic!("{what}, {shards} shards, tables {:?}\n{}\n{words}", world.tables, lines.join("\n"));
 }
 
+/// Worlds further on that have shown a fault.
+const HARD: [u64; 2] = [
+    // A settlement that moved to another person of the same shard was not withdrawn.
+    1809,
+    // An alert that was withdrawn before a restart was lost from later checkpoints, and came again as revision 1.
+    1842,
+];
+
 /// One random world in several orders, with duplicates, and over several numbers of shards.
 fn try_world(seed: u64) {
     let mut dice = Dice::new(seed ^ 0xc0de);
@@ -288,6 +296,7 @@ fn try_world(seed: u64) {
 
 #[test]
 fn the_engine_agrees_with_the_reference_on_random_worlds() {
+    HARD.into_iter().for_each(try_world);
     let seeds = seeds();
     let next = AtomicU64::new(seeds.start);
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
