@@ -34,6 +34,7 @@ pub mod fault;
 pub mod http;
 pub mod live;
 pub mod metrics;
+pub mod model;
 pub mod pipeline;
 pub mod record;
 pub mod rules;

@@ -7,6 +7,8 @@ use std::path::Path;
 
 pub mod backtest;
 pub mod config;
+pub mod features;
+mod history;
 pub mod rules;
 pub mod run;
 pub mod simulate;
@@ -56,6 +58,7 @@ pub fn execute(command: Command) -> Result<Outcome> {
         Command::Config(args) => config::run(&args),
         Command::Rules(args) => rules::run(args),
         Command::State(args) => state::run(&args),
+        Command::Features(args) => features::run(args),
     }
 }
 

@@ -147,6 +147,7 @@ impl Engine {
             settlements: Settlements { shards: &self.settlements, ids: &ids },
             visits: Visits { shards: &self.visits, ids: &ids },
             ids: &ids,
+            watch: self.watch,
         };
         for shard in &mut self.timelines {
             shard.forget_before(horizon, &world);

@@ -9,6 +9,7 @@ mod faults;
 mod http;
 mod kafka;
 mod kills;
+mod models;
 mod reference;
 mod rule_sets;
 mod rules_cli;
