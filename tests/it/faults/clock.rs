@@ -1,0 +1,69 @@
+//! The wall clock is set forward and back while it runs and while it is away. Only it: what measures intervals goes on,
+//! as it does in reality.
+
+use crate::kafka::{Running, Sample, Setup};
+use crate::support::kafka::Broker;
+use std::fs;
+use std::path::PathBuf;
+
+/// libfaketime, which `./dev test` installs.
+fn library() -> String {
+    let folders = fs::read_dir("/usr/lib").expect("a folder").flatten().map(|entry| entry.path());
+    let find = |folder: PathBuf| Some(folder.join("faketime/libfaketimeMT.so.1")).filter(|path| path.exists());
+    let found = folders.into_iter().find_map(find).expect("libfaketime (Debian: apt-get install faketime)");
+    found.display().to_string()
+}
+
+#[test]
+fn a_clock_that_is_set_changes_no_alert_and_stops_nothing() {
+    let sample = Sample::new();
+    let lines = sample.lines();
+    let parts: Vec<_> = lines.chunks(lines.len().div_ceil(6)).collect();
+    let setup = Setup::new(Broker::shared(), 2, Some(&sample.city.registry()));
+    let (library, clock) = (library(), setup.names.dir.path().join("clock"));
+    let set = |offset: &str| fs::write(&clock, offset).expect("there is room");
+    let clock_name = clock.display().to_string();
+    let variables = [
+        ("LD_PRELOAD", library.as_str()),
+        ("FAKETIME_TIMESTAMP_FILE", &clock_name),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ("DONT_FAKE_MONOTONIC", "1"),
+        ("FUNDWATCH__STATE__INTERVAL", "200ms"),
+        ("FUNDWATCH__ENGINE__RETENTION", "400d"),
+        ("FUNDWATCH__ENGINE__BATCH_MESSAGES", "100"),
+    ];
+    let mut sent = 0;
+    // Sends a part, and returns the records' own time after it.
+    let mut send = |running: &Running, part: &[&[u8]]| {
+        let before = running.checkpoint();
+        setup.send(part);
+        sent += part.len() as i64;
+        setup.wait_for_commit(sent);
+        running.wait_for_checkpoint_after(before);
+        assert_eq!(running.get("/readyz").0, 200);
+        running.status()["event_time"].as_str().expect("a time").to_owned()
+    };
+    set("+0");
+    let running = setup.run_with_environment(&variables);
+    let first = send(&running, parts[0]);
+    // Before the records: they are from the future, count, and do not push time.
+    set("-400d");
+    assert_eq!(send(&running, parts[1]), first);
+    set("+900d");
+    let third = send(&running, parts[2]);
+    assert!(third > first, "{third}");
+    running.terminate_in_order();
+    // Checkpoints and alerts are dated later than now.
+    set("-3000d");
+    let running = setup.run_with_environment(&variables);
+    assert_eq!(send(&running, parts[3]), third);
+    assert!(running.words().contains("a checkpoint is taken back"), "{}", running.words());
+    drop(running);
+    set("+0");
+    let running = setup.run_with_environment(&variables);
+    assert!(send(&running, parts[4]) > third);
+    send(&running, parts[5]);
+    running.terminate_in_order();
+    setup.assert_undisturbed(&sample.expected);
+}
