@@ -158,7 +158,8 @@ impl<'b> Setup<'b> {
         let words = OpenOptions::new().create(true).append(true).open(&log).expect("a file");
         command.arg("run").arg("--config").arg(self.config()).env_remove("RUST_LOG").envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);
-        Running { child: command.spawn().expect("it starts"), log }
+        let begin = fs::read_to_string(&log).map_or(0, |before| before.len());
+        Running { child: command.spawn().expect("it starts"), log, begin }
     }
 
     /// Runs the program until it has read the topic to its end.
@@ -228,6 +229,8 @@ impl<'b> Setup<'b> {
 pub struct Running {
     pub child: Child,
     pub log: PathBuf,
+    /// Where its words begin in the log.
+    begin: usize,
 }
 
 impl Running {
@@ -238,7 +241,8 @@ impl Running {
 
     /// The status and the body of an answer, once it listens.
     pub fn get(&self, path: &str) -> (u16, String) {
-        get(&wait_until("an address", LIMIT, || address_in(&self.words())), path)
+        let address = || address_in(self.words().get(self.begin..)?);
+        get(&wait_until("an address", LIMIT, address), path)
     }
 
     /// `/api/status`.
