@@ -63,6 +63,8 @@ fn log_to_stderr(filter: &str) -> Result<()> {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
     let levels = EnvFilter::try_new(&filter).with_context(|| format!("`log.filter` \"{filter}\" cannot be read"))?;
     tracing_subscriber::fmt()
+        // Words about words that could not be written would end the process where its log is on a full disk.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)

@@ -233,8 +233,8 @@ impl Pipeline {
     fn send(&mut self, alerts: Vec<Alert>, letters: Vec<DeadLetter>) -> anyhow::Result<bool> {
         self.sequence += 1;
         self.publisher.alerts(&alerts);
-        if let Some(state) = self.state.as_ref().filter(|_| !alerts.is_empty()) {
-            state.tell()?;
+        if let Some(state) = self.state.as_mut().filter(|_| !alerts.is_empty()) {
+            state.tell();
             fault::point("told");
         }
         let Self { ref outputs, ref mut publisher, ref engine, ref source, ref warm_up, ref poison, ref state, .. } =

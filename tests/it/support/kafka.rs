@@ -1,8 +1,13 @@
-//! A real Kafka broker for tests, through `scripts/kafka` and kcat: a client that shares no code with ours.
+//! A real Kafka broker for tests, through `scripts/kafka`; records go in and out through kcat, not through our client.
 //!
 //! The script stays in the foreground while we hold its standard input. However this process ends (also `kill -9`),
 //! the kernel closes that pipe, and the script ends the broker and removes its data.
 
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -91,6 +96,12 @@ impl Broker {
         broker
     }
 
+    /// Brokers that somebody else runs, such as the client's own imitation of a cluster: what is asked of the script does
+    /// not work with them.
+    pub fn elsewhere(address: String) -> Broker {
+        Broker { address, dir: PathBuf::from("/nonexistent"), holder: None }
+    }
+
     /// The broker that all tests of this process share; [`Broker::topic`] makes names nobody else has.
     pub fn shared() -> &'static Broker {
         static SHARED: OnceLock<Broker> = OnceLock::new();
@@ -116,6 +127,31 @@ impl Broker {
 
     pub fn create_topic(&self, name: &str, partitions: u32) {
         self.script(&["topic", name, "--partitions", &partitions.to_string()]);
+    }
+
+    /// Gives a topic more partitions, so many in all.
+    pub fn add_partitions(&self, topic: &str, partitions: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let more = NewPartitions::new(topic, partitions);
+        let made = runtime.block_on(admin.create_partitions([&more], &AdminOptions::new())).expect("an answer");
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+    }
+
+    /// Sets what a group without members has committed back to the beginning of a topic.
+    pub fn reset_offsets(&self, group: &str, topic: &str, partitions: i32) {
+        let consumer: BaseConsumer = self.client().set("group.id", group).create().expect("a client");
+        let mut offsets = TopicPartitionList::new();
+        for partition in 0..partitions {
+            offsets.add_partition_offset(topic, partition, Offset::Offset(0)).expect("an offset");
+        }
+        consumer.commit(&offsets, CommitMode::Sync).expect("nobody else is in the group");
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", &self.address);
+        client
     }
 
     /// Next offsets that the group has committed, by topic and partition; partitions without one are left out.
@@ -211,6 +247,22 @@ impl Broker {
         assert!(!ended || output.status.success(), "kcat could not read {topic}: {complaints}");
         assert!(ended || count.is_some(), "kcat did not reach the end of {topic} within {timeout:?}: {complaints}");
         messages
+    }
+
+    /// Makes the broker hang: its connections stay, and nothing is answered.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Makes a broker that hangs go on.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = fs::read_to_string(self.dir.join("broker.pid")).expect("it runs");
+        let pid = pid.split(' ').next().expect("a process");
+        assert!(Command::new("kill").args(["-s", name, pid]).status().expect("kill").success());
     }
 
     /// Ends the broker as a crash would; its data and address are kept for [`Broker::restart`].
