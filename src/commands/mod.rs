@@ -5,6 +5,7 @@ use anyhow::Result;
 
 pub mod backtest;
 pub mod config;
+pub mod evaluate;
 pub mod rules;
 pub mod run;
 pub mod simulate;
@@ -43,6 +44,7 @@ pub fn execute(command: Command) -> Result<Outcome> {
         Command::Run(args) => run::run(&args),
         Command::Backtest(args) => backtest::run(args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Rules(args) => rules::run(args),
         Command::State(args) => state::run(&args),
