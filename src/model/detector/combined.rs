@@ -24,9 +24,12 @@ const NEIGHBOURS: [usize; 3] = [5, 20, 50];
 /// Numbers of components without correlations, ...
 const DIAGONAL: [usize; 5] = [3, 5, 8, 12, 20];
 /// ... and with them, which take more rows each.
-const FULL: [usize; 4] = [2, 3, 5, 8];
+const FULL: [usize; 3] = [2, 3, 5];
 /// A component is worth having with so many rows.
 const ROWS_PER_COMPONENT: usize = 10;
+/// Rows that neighbours are looked for among, and that mixtures are fitted to: more make the detector slower in
+/// proportion and hardly better.
+const ROWS: usize = 4_000;
 /// A tenth of a feature's standard deviation: features of medical records are rounded and repeated, and a narrower
 /// component would be about the repetition.
 const RIDGE: f64 = 1e-2;
@@ -61,7 +64,9 @@ impl Combined {
             if kept.is_empty() {
                 kept.push(1);
             }
-            let fit = |components| Mixture::fit(mixture::Settings { components, covariance, ridge: RIDGE }, rows, seed);
+            let fit = |components| {
+                Mixture::fit(mixture::Settings { components, covariance, ridge: RIDGE, rows: ROWS }, rows, seed)
+            };
             kept.into_iter().map(|components| fit(components).map(AnyModel::Mixture)).collect()
         };
         let families = vec![

@@ -45,11 +45,13 @@ pub struct Settings {
     pub covariance: Covariance,
     /// Added to each variance, in units of the feature's own: keeps a component from closing in on a few equal rows.
     pub ridge: f64,
+    /// Rows fitted; of more a random sample is.
+    pub rows: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { components: 5, covariance: Covariance::Diagonal, ridge: 1e-6 }
+        Self { components: 5, covariance: Covariance::Diagonal, ridge: 1e-6, rows: 10_000 }
     }
 }
 
@@ -151,7 +153,8 @@ impl Mixture {
             return Err(DetectorError::Setting { setting: "components", value: 0.0, range: "at least 1" });
         }
         let scale = Scale::of(rows);
-        let scaled = scale.apply_all(rows);
+        let sample = Random::new(seed, 1).sample(rows.nrows(), settings.rows);
+        let scaled = scale.apply_all(&rows.select(Axis(0), &sample));
         let mut shares = first_shares(settings.components, &scaled, seed)?;
         let mut before = f64::NEG_INFINITY;
         let maximise = |shares: &Array2<f64>| -> Result<Vec<Component>, DetectorError> {
@@ -201,6 +204,7 @@ fn first_shares(components: usize, rows: &Array2<f64>, seed: u64) -> Result<Arra
     let clusters = KMeans::params_with_rng(components, Random::new(seed, 0).generator())
         .init_method(KMeansInit::KMeansPlusPlus)
         .n_runs(1)
+        .max_n_iterations(50)
         .fit(&DatasetBase::from(rows.view()))
         .map_err(|error| DetectorError::Numeric { reason: error.to_string() })?;
     for (row, cluster) in clusters.predict(rows).into_iter().enumerate() {
@@ -237,7 +241,7 @@ mod tests {
     fn one_normal_has_its_density() {
         let rows = ndarray::array![[1.0, 2.0], [-1.0, 2.0], [1.0, -2.0], [-1.0, -2.0]];
         for covariance in [Covariance::Diagonal, Covariance::Full] {
-            let settings = Settings { components: 1, covariance, ridge: 0.0 };
+            let settings = Settings { components: 1, covariance, ridge: 0.0, ..Settings::default() };
             let fitted = Mixture::fit(settings, &rows, 1).expect("fitted");
             let expected = 0.5 * 13.0 + std::f64::consts::TAU.ln();
             assert!((fitted.score(ArrayView1::from(&[3.0, 4.0])) - expected).abs() < 1e-6);
@@ -249,7 +253,7 @@ mod tests {
         let mut rows = rows();
         rows.row_mut(0).assign(&ndarray::array![1e3, -1e3]);
         for covariance in [Covariance::Diagonal, Covariance::Full] {
-            let settings = Settings { components: 3, covariance, ridge: 1e-6 };
+            let settings = Settings { components: 3, covariance, ..Settings::default() };
             let fitted = Mixture::fit(settings, &rows, 1).expect("fitted");
             let score = |at: f64| fitted.score(ArrayView1::from(&[at, at]));
             assert!(score(10.0) > score(0.0) + 5.0 && score(10.0) > score(20.0) + 5.0, "{covariance:?}");
