@@ -6,8 +6,9 @@
 //! likelihood): a few per cent of frauds among the fitted rows do not lengthen the tail that they are measured on. What
 //! they cannot but do is lift the share: p-values are then too high by about their share, never too low.
 //!
-//! The tail's shape is kept within [0, 1]. A negative one would claim a score that no ordinary row can exceed, which no
-//! sample can show.
+//! The tail's shape is kept within [−0.2, 1]. A negative one, which light tails such as a normal one need, has an end
+//! that no ordinary row could pass, and no sample can show that. So from where less than a tenth of a row is expected, a
+//! tail with an end goes on as an exponential with the slope it has there: no p-value is 0.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +38,12 @@ struct Tail {
     share: f64,
     shape: f64,
     scale: f64,
+    /// Excess over `start` from which the tail is an exponential; the greatest number where it never is.
+    until: f64,
 }
+
+/// Shapes that are tried, as multiples of 0.05.
+const SHAPES: std::ops::RangeInclusive<i32> = -4..=20;
 
 impl Calibration {
     /// Learns the distribution of the scores of fitted rows; finite ones.
@@ -85,10 +91,12 @@ impl Tail {
             -(seen + censored as f64 * (shape * limit / scale).ln_1p() / shape)
         };
         let mut best = (f64::NEG_INFINITY, 0.0, 0.0);
-        for step in 0..=20 {
+        for step in SHAPES {
             // A shape of 0 is the limit of small ones.
-            let shape = (f64::from(step) * 0.05).max(1e-6);
-            let log_scale = highest(|log_scale| likelihood(shape, limit * f64::exp(log_scale)), -7.0, 7.0);
+            let shape = if step == 0 { 1e-6 } else { f64::from(step) * 0.05 };
+            // A tail with an end must end after the limit.
+            let least = if shape < 0.0 { (-shape).ln() + 1e-3 } else { -7.0 };
+            let log_scale = highest(|log_scale| likelihood(shape, limit * f64::exp(log_scale)), least, 7.0);
             let scale = limit * log_scale.exp();
             let value = likelihood(shape, scale);
             if value > best.0 {
@@ -96,13 +104,19 @@ impl Tail {
             }
         }
         let share = sorted.iter().filter(|score| **score >= from).count() as f64 / sorted.len() as f64;
-        Some(Self { start, from, share, shape: best.1, scale: best.2 })
+        let (_, shape, scale) = best;
+        let rare = 0.1 / sorted.len() as f64 / share;
+        let end = (1.0 + shape * limit / scale) * rare.powf(-shape) - 1.0;
+        let until = if shape < 0.0 { end * scale / shape } else { f64::MAX };
+        Some(Self { start, from, share, shape, scale, until })
     }
 
     /// Of the rows from `from` on, the share that scores at least this high; over 0 for any number.
     fn beyond(&self, score: f64) -> f64 {
-        let log = |score: f64| (self.shape * (score - self.start) / self.scale).ln_1p() / self.shape;
-        (log(self.from) - log(score)).exp().max(f64::MIN_POSITIVE)
+        let log = |excess: f64| (self.shape * excess / self.scale).ln_1p() / self.shape;
+        let excess = score - self.start;
+        let straight = (excess - self.until).max(0.0) / (self.scale + self.shape * self.until.min(excess));
+        (log(self.from - self.start) - log(excess.min(self.until)) - straight).exp().max(f64::MIN_POSITIVE)
     }
 }
 

@@ -65,7 +65,11 @@ impl Combined {
                 kept.push(1);
             }
             let fit = |components| {
-                Mixture::fit(mixture::Settings { components, covariance, ridge: RIDGE, rows: ROWS }, rows, seed)
+                Mixture::fit(
+                    mixture::Settings { components, covariance, ridge: RIDGE, starts: 1, rows: ROWS },
+                    rows,
+                    seed,
+                )
             };
             kept.into_iter().map(|components| fit(components).map(AnyModel::Mixture)).collect()
         };

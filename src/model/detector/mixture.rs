@@ -24,6 +24,9 @@ const GAIN: f64 = 1e-3;
 /// Kept in each component, so that its weight is never 0.
 const LEAST_SHARE: f64 = 10.0 * f64::EPSILON;
 
+/// A component of fewer rows is left out in the end: it says what these rows are, not what is usual.
+const LEAST_ROWS: f64 = 5.0;
+
 /// The form of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -45,13 +48,15 @@ pub struct Settings {
     pub covariance: Covariance,
     /// Added to each variance, in units of the feature's own: keeps a component from closing in on a few equal rows.
     pub ridge: f64,
+    /// Fits from different clusters; the score is the mean of theirs, because which of them is found is luck.
+    pub starts: usize,
     /// Rows fitted; of more a random sample is.
     pub rows: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { components: 5, covariance: Covariance::Diagonal, ridge: 1e-6, rows: 10_000 }
+        Self { components: 5, covariance: Covariance::Diagonal, ridge: 1e-6, starts: 5, rows: 10_000 }
     }
 }
 
@@ -59,7 +64,8 @@ impl Default for Settings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mixture {
     scale: Scale,
-    components: Vec<Component>,
+    /// Components by start.
+    starts: Vec<Vec<Component>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,6 +74,8 @@ struct Component {
     whiten: Whiten,
     /// Logarithm of weight times density at the mean.
     peak: f64,
+    /// Fitted rows that belong to it, as a sum of shares.
+    rows: f64,
 }
 
 /// What turns a difference to the mean into independent unit normals.
@@ -99,7 +107,7 @@ impl Component {
         };
         let weight = total / rows.nrows() as f64;
         let peak = weight.ln() + log_determinant - 0.5 * rows.ncols() as f64 * std::f64::consts::TAU.ln();
-        Ok(Self { mean, whiten, peak })
+        Ok(Self { mean, whiten, peak, rows: total })
     }
 
     /// Logarithm of weight times density, of each row.
@@ -149,24 +157,32 @@ impl Mixture {
     /// # Errors
     /// The settings are out of range, or a covariance has no factor.
     pub fn fit(settings: Settings, rows: &Array2<f64>, seed: u64) -> Result<Self, DetectorError> {
-        if settings.components == 0 {
-            return Err(DetectorError::Setting { setting: "components", value: 0.0, range: "at least 1" });
+        for (setting, value) in [("components", settings.components), ("starts", settings.starts)] {
+            if value == 0 {
+                return Err(DetectorError::Setting { setting, value: 0.0, range: "at least 1" });
+            }
         }
         let scale = Scale::of(rows);
-        let sample = Random::new(seed, 1).sample(rows.nrows(), settings.rows);
+        let sample = Random::new(seed, 0).sample(rows.nrows(), settings.rows);
         let scaled = scale.apply_all(&rows.select(Axis(0), &sample));
-        let mut shares = first_shares(settings.components, &scaled, seed)?;
+        let starts = if settings.components == 1 { 1 } else { settings.starts };
+        let climb = |start| Self::climb(settings, &scaled, Random::new(seed, start as u64));
+        Ok(Self { scale, starts: (1..=starts).map(climb).collect::<Result<_, _>>()? })
+    }
+
+    /// Goes up the likelihood from random clusters until it hardly rises.
+    fn climb(settings: Settings, scaled: &Array2<f64>, random: Random) -> Result<Vec<Component>, DetectorError> {
+        let mut shares = first_shares(settings.components, scaled, random)?;
         let mut before = f64::NEG_INFINITY;
         let maximise = |shares: &Array2<f64>| -> Result<Vec<Component>, DetectorError> {
             (0..shares.ncols())
                 .into_par_iter()
-                .map(|number| Component::of(settings, &scaled, shares.column(number)))
+                .map(|number| Component::of(settings, scaled, shares.column(number)))
                 .collect()
         };
         let mut components = maximise(&shares)?;
         for _ in 0..ITERATIONS {
-            let densities: Vec<Vec<f64>> =
-                components.par_iter().map(|component| component.densities(&scaled)).collect();
+            let densities: Vec<Vec<f64>> = components.par_iter().map(|component| component.densities(scaled)).collect();
             let mut sum = 0.0;
             for (row, mut shares) in shares.rows_mut().into_iter().enumerate() {
                 let total = log_sum(densities.iter().map(|column| column[row]));
@@ -180,12 +196,17 @@ impl Mixture {
             }
             before = mean;
         }
-        Ok(Self { scale, components })
+        // A handful of rows that have a component to themselves would be the most usual of all.
+        let usual = components.iter().filter(|component| component.rows >= LEAST_ROWS).count();
+        if usual > 0 {
+            components.retain(|component| component.rows >= LEAST_ROWS);
+        }
+        Ok(components)
     }
 }
 
 /// Rows × components: 1 for the cluster that a row is in.
-fn first_shares(components: usize, rows: &Array2<f64>, seed: u64) -> Result<Array2<f64>, DetectorError> {
+fn first_shares(components: usize, rows: &Array2<f64>, random: Random) -> Result<Array2<f64>, DetectorError> {
     // linfa's k-means panics when it runs out of different rows.
     let places = |row: ArrayView1<'_, f64>| row.iter().map(|value| (value * 1e9).round().to_bits()).collect::<Vec<_>>();
     let mut different = BTreeSet::new();
@@ -201,7 +222,7 @@ fn first_shares(components: usize, rows: &Array2<f64>, seed: u64) -> Result<Arra
         shares.fill(1.0);
         return Ok(shares);
     }
-    let clusters = KMeans::params_with_rng(components, Random::new(seed, 0).generator())
+    let clusters = KMeans::params_with_rng(components, random.generator())
         .init_method(KMeansInit::KMeansPlusPlus)
         .n_runs(1)
         .max_n_iterations(50)
@@ -216,8 +237,11 @@ fn first_shares(components: usize, rows: &Array2<f64>, seed: u64) -> Result<Arra
 impl Model for Mixture {
     fn score(&self, row: ArrayView1<'_, f64>) -> f64 {
         let row = Array1::from(self.scale.apply(row));
-        let densities: Vec<f64> = self.components.iter().map(|component| component.density(&row)).collect();
-        -log_sum(densities.iter().copied())
+        let log_density = |components: &Vec<Component>| {
+            let densities: Vec<f64> = components.iter().map(|component| component.density(&row)).collect();
+            log_sum(densities.into_iter())
+        };
+        -self.starts.iter().map(log_density).sum::<f64>() / self.starts.len() as f64
     }
 }
 
