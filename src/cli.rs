@@ -34,6 +34,8 @@ pub enum Command {
     Config(ConfigArgs),
     /// Shows and checks the state that a pipeline keeps for its next start
     State(StateArgs),
+    /// Writes the features of a model over files, for training and for other tools
+    Features(FeaturesArgs),
 }
 
 /// `fundwatch run`
@@ -91,6 +93,42 @@ pub struct BacktestArgs {
     /// Parts that the state is split into; 0: a number that suits the threads
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub shards: usize,
+}
+
+/// `fundwatch features`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A row for each entity and window that is over: entity, window_start, institution, level, class, \
+    department, gender, age, fund_at_stake (fen), then a column for each feature; what is missing is null.\n\n\
+    Examples:\n  \
+    fundwatch features --model models/institution-week.toml --input records.jsonl.gz --out features.parquet\n  \
+    fundwatch features --model models/institution-week.toml --input 2026/ --as-of end --out features.csv"
+)]
+pub struct FeaturesArgs {
+    /// The model file, whose features are computed
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Files and folders of records
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub input: Vec<PathBuf>,
+    /// Receives the matrix: .parquet or .csv
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// What is known of a window: what had come when it was looked at first, or everything
+    #[arg(long, value_enum, default_value_t = AsOf::Close)]
+    pub as_of: AsOf,
+    /// Folder of rules, for the classes of med_type [default: ./rules, else the built-in rules]
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+}
+
+/// What is known of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AsOf {
+    /// What had come, in the order of the input, when the window and its grace were over: what a model can learn from
+    Close,
+    /// All of the input, as the live pipeline knows it in the end
+    End,
 }
 
 /// `fundwatch simulate`

@@ -25,6 +25,7 @@
 pub mod alert;
 pub mod checkpoint;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod commands;
 pub mod config;

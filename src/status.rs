@@ -234,6 +234,11 @@ impl Tally {
         self.count(after, 1);
     }
 
+    /// Counts no longer what cannot change any more.
+    pub fn retire(&mut self, last: &Alert) {
+        self.count(last, -1);
+    }
+
     fn count(&mut self, alert: &Alert, sign: i64) {
         let finding = &alert.finding;
         let rule = self.rules.entry(finding.rule_id.clone()).or_insert_with(|| RuleTotals {

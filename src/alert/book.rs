@@ -6,7 +6,7 @@ use crate::rules::rule::Map;
 use crate::timeline::held::FindingChange;
 use std::sync::Arc;
 
-/// All alerts there ever were, with their last revision.
+/// All alerts that can still change, with their last revision.
 #[derive(Default)]
 pub struct AlertBook {
     alerts: Map<AlertId, Alert>,
@@ -14,6 +14,8 @@ pub struct AlertBook {
     warming_up: bool,
     /// What was known when the warm-up began.
     known: Map<AlertId, Alert>,
+    /// What rests only on evidence from before this time was told and taken out.
+    retired: Option<Time>,
 }
 
 /// Whether some of a finding's evidence is from before the horizon: that record may be gone.
@@ -54,6 +56,7 @@ impl AlertBook {
 
     fn stand(&mut self, alert_id: AlertId, finding: Arc<Finding>, now: Time, shadow: bool) -> Option<Alert> {
         let revision = match self.alerts.get_mut(&alert_id) {
+            None if self.retired.is_some_and(|retired| finding.event_time < retired) => return None,
             None => 1,
             Some(known) => {
                 let same = known.status == AlertStatus::Open
@@ -96,6 +99,11 @@ impl AlertBook {
     pub fn begin_warm_up(&mut self, known: impl IntoIterator<Item = Alert>) {
         self.warming_up = true;
         self.known = known.into_iter().map(|alert| (alert.alert_id, alert)).collect();
+    }
+
+    /// Whether the state is being built again.
+    pub fn is_warming_up(&self) -> bool {
+        self.warming_up
     }
 
     /// Adds to what is known in a warm-up, where it is newer.
@@ -159,6 +167,13 @@ impl AlertBook {
         self.alerts.values().filter(stands).map(|alert| alert.alert_id)
     }
 
+    /// Takes out the alerts whose evidence is all from before the horizon: no record that is still taken changes them.
+    /// They stand, or not, as they were told; should the rules find them once more, that is no news.
+    pub fn retire(&mut self, horizon: Time) -> Vec<Alert> {
+        self.retired = Some(horizon);
+        self.alerts.extract_if(|_, alert| alert.finding.event_time < horizon).map(|(_, alert)| alert).collect()
+    }
+
     /// The last revision of an alert.
     pub fn alert(&self, alert_id: AlertId) -> Option<&Alert> {
         self.alerts.get(&alert_id)
@@ -213,6 +228,18 @@ mod tests {
         })
     }
 
+    fn known(revision: u32, status: AlertStatus, amount: i64) -> Alert {
+        Alert {
+            alert_id: AlertId(7),
+            revision,
+            status,
+            withdrawn_reason: None,
+            finding: finding(amount),
+            detected_at: Time(1),
+            shadow: false,
+        }
+    }
+
     fn change(amount: Option<i64>) -> Vec<FindingChange> {
         vec![FindingChange { alert: AlertId(7), finding: amount.map(|amount| (0, finding(amount))) }]
     }
@@ -220,6 +247,19 @@ mod tests {
     fn revisions(book: &mut AlertBook, changes: Vec<FindingChange>) -> Vec<(u32, AlertStatus)> {
         let alerts = book.apply(changes, Time(1), |_| false);
         alerts.into_iter().map(|alert| (alert.revision, alert.status)).collect()
+    }
+
+    #[test]
+    fn what_is_behind_the_horizon_is_told_once_and_forgotten() {
+        let mut book = AlertBook::default();
+        assert_eq!(revisions(&mut book, change(Some(5))), [(1, AlertStatus::Open)]);
+        assert!(book.retire(Time(0)).is_empty(), "it can change still");
+        assert_eq!(revisions(&mut book, change(Some(6))), [(2, AlertStatus::Open)]);
+        assert_eq!(book.retire(Time(1)).len(), 1);
+        assert!(book.is_empty());
+        // A key that is looked at again finds it again, or not.
+        assert_eq!(revisions(&mut book, change(Some(6))), []);
+        assert_eq!(revisions(&mut book, change(None)), []);
     }
 
     #[test]
@@ -251,15 +291,6 @@ mod tests {
 
     #[test]
     fn a_warm_up_tells_only_the_difference() {
-        let known = |revision, status, amount: i64| Alert {
-            alert_id: AlertId(7),
-            revision,
-            status,
-            withdrawn_reason: None,
-            finding: finding(amount),
-            detected_at: Time(1),
-            shadow: false,
-        };
         let run = |known: Option<Alert>, amounts: &[Option<i64>]| -> Vec<(u32, AlertStatus)> {
             let mut book = AlertBook::default();
             book.begin_warm_up(known);
@@ -279,15 +310,7 @@ mod tests {
 
     #[test]
     fn what_rests_on_records_that_are_gone_stands() {
-        let known = Alert {
-            alert_id: AlertId(7),
-            revision: 1,
-            status: AlertStatus::Open,
-            withdrawn_reason: None,
-            finding: finding(5),
-            detected_at: Time(1),
-            shadow: false,
-        };
+        let known = known(1, AlertStatus::Open, 5);
         for (horizon, told) in [(Time(0), 1), (Time(1), 0)] {
             let mut book = AlertBook::default();
             book.begin_warm_up([known.clone()]);
@@ -300,15 +323,7 @@ mod tests {
     fn what_a_rule_in_shadow_had_found_is_withdrawn_in_shadow() {
         for shadow in [true, false] {
             let mut book = AlertBook::default();
-            book.begin_warm_up([Alert {
-                alert_id: AlertId(7),
-                revision: 1,
-                status: AlertStatus::Open,
-                withdrawn_reason: None,
-                finding: finding(5),
-                detected_at: Time(1),
-                shadow,
-            }]);
+            book.begin_warm_up([Alert { shadow, ..known(1, AlertStatus::Open, 5) }]);
             let told = book.end_warm_up(Time(2), Time(i64::MIN)).into_iter().map(|alert| (alert.status, alert.shadow));
             assert_eq!(told.collect::<Vec<_>>(), [(AlertStatus::Withdrawn, shadow)]);
         }

@@ -1,6 +1,7 @@
 //! The HTTP client of object stores: the one we have, on threads that may block. So S3 needs no second client and no
 //! second TLS stack in the build.
 
+use crate::client;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -9,7 +10,6 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
 use std::time::Duration;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Error, http};
 
 /// How long one request may take. A segment is some 100 MB at the most.
@@ -23,14 +23,7 @@ pub struct Http;
 
 impl HttpConnector for Http {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier);
-        let agent = Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
-            .http_status_as_error(false)
-            .user_agent(concat!("fundwatch/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls.build())
-            .build();
-        Ok(HttpClient::new(Client(agent.new_agent())))
+        Ok(HttpClient::new(Client(client::agent(TIMEOUT).build().new_agent())))
     }
 }
 

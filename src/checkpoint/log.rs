@@ -103,7 +103,8 @@ struct Sweep {
 
 /// The log of a shard.
 pub struct ShardLog {
-    chunk: Chunk,
+    /// What was written since the last cut.
+    pub chunk: Chunk,
     /// What texts the cycle has.
     marks: Marks,
     sweep: Sweep,
@@ -149,21 +150,6 @@ impl ShardLog {
         }
         self.go_on_with_sweep(owned, quota);
         self.write_texts(ids);
-    }
-
-    /// Bytes that were written since the last cut.
-    pub fn len(&self) -> usize {
-        self.chunk.len()
-    }
-
-    /// Whether nothing was.
-    pub fn is_empty(&self) -> bool {
-        self.chunk.is_empty()
-    }
-
-    /// Hands over what was written since the last cut.
-    pub fn cut(&mut self) -> Chunk {
-        std::mem::take(&mut self.chunk)
     }
 
     /// Whether the sweep has been everywhere.
@@ -321,7 +307,8 @@ pub(super) fn end_entry(tag: u8, entry: &mut Vec<u8>, entries: &mut Vec<u8>) {
 
 /// The log of the alerts: each is the JSON of its last revision.
 pub struct AlertLog {
-    chunk: Chunk,
+    /// What was written since the last cut.
+    pub chunk: Chunk,
     /// Alerts that the sweep of this cycle has not come to; those that are newer are in the log anyway.
     sweep: Vec<AlertId>,
     /// The revision of each alert that the log has.
@@ -349,9 +336,13 @@ impl AlertLog {
         }
     }
 
-    /// Writes down revisions, then goes on with the sweep for about `quota` bytes.
+    /// Writes down revisions, then goes on with the sweep for about `quota` bytes. During a warm-up the book does not
+    /// have what was withdrawn, and other revisions: the sweep waits.
     pub fn record(&mut self, alerts: &[Alert], book: &AlertBook, quota: usize) {
         alerts.iter().for_each(|alert| self.alert(alert));
+        if book.is_warming_up() {
+            return;
+        }
         let end = self.chunk.entries.len() + quota;
         while self.chunk.entries.len() < end {
             let Some(alert) = self.sweep.pop() else { return };
@@ -368,19 +359,11 @@ impl AlertLog {
         end_entry(tag::ALERT, &mut self.entry, &mut self.chunk.entries);
     }
 
-    /// Bytes that were written since the last cut.
-    pub fn len(&self) -> usize {
-        self.chunk.len()
-    }
-
-    /// Whether nothing was.
-    pub fn is_empty(&self) -> bool {
-        self.chunk.is_empty()
-    }
-
-    /// Hands over what was written since the last cut.
-    pub fn cut(&mut self) -> Chunk {
-        std::mem::take(&mut self.chunk)
+    /// Alerts that were taken out of the book are not written again.
+    pub fn forget(&mut self, alerts: &[Alert]) {
+        for alert in alerts {
+            self.written.remove(&alert.alert_id);
+        }
     }
 
     /// Whether the sweep has been everywhere.

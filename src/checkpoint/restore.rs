@@ -14,7 +14,7 @@ use crate::rules::rule::Map;
 use bytes::Bytes;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use tracing::{error, warn};
+use tracing::error;
 
 /// An engine with the state of a checkpoint. It is in a warm-up: see [`Engine::end_warm_up`].
 pub struct Restored {
@@ -98,7 +98,6 @@ pub fn restore(checkpoints: &Checkpoints, mut make: impl FnMut() -> Engine) -> R
     if numbers.is_empty() {
         return Ok(None);
     }
-    warn!("no checkpoint is whole");
     Err(RestoreError::NoneWhole { count: numbers.len(), place: checkpoints.place().to_owned() })
 }
 

@@ -2,6 +2,7 @@
 
 use super::http::Http;
 use super::manifest::{Manifest, SegmentInfo, Unusable, sha256};
+use crate::config;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
@@ -46,6 +47,9 @@ pub enum StoreError {
         /// Why.
         source: Box<object_store::Error>,
     },
+    /// A checkpoint cannot be put into bytes.
+    #[error("failed to pack a checkpoint: {0}")]
+    Pack(std::io::Error),
     /// Another process writes there.
     #[error("another process has written checkpoint {number} in {place} in the meantime: two must not share a place")]
     Fenced {
@@ -60,10 +64,6 @@ pub enum StoreError {
 }
 
 const MANIFEST: &str = "checkpoint-";
-
-fn manifest_name(number: u64) -> String {
-    format!("{MANIFEST}{number:012}.json")
-}
 
 impl Checkpoints {
     /// Checkpoints at an address: a folder, or `s3://bucket/prefix` with `options` such as `endpoint` and
@@ -97,6 +97,19 @@ impl Checkpoints {
             }
         };
         Ok(Self { objects, prefix, runtime: Arc::new(runtime), place: place.to_owned() })
+    }
+
+    /// Checkpoints where a configuration keeps them.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn of_config(config: &config::State) -> Result<Self, StoreError> {
+        if !config.url.is_empty() {
+            return Self::open(&config.url, config.properties.reveal());
+        }
+        let folder = config.folder();
+        let reason = || StoreError::Place { place: folder.display().to_string(), reason: "it is not UTF-8".to_owned() };
+        Self::open(folder.to_str().ok_or_else(reason)?, [])
     }
 
     /// Checkpoints in any object store, for tests.
@@ -137,10 +150,15 @@ impl Checkpoints {
     /// # Errors
     /// The place cannot be listed.
     pub fn numbers(&self) -> Result<Vec<u64>, StoreError> {
+        Ok(Self::numbers_among(&self.objects()?))
+    }
+
+    /// The numbers of the checkpoints among objects, newest first.
+    pub fn numbers_among(objects: &[String]) -> Vec<u64> {
         let number = |name: &String| name.strip_prefix(MANIFEST)?.strip_suffix(".json")?.parse::<u64>().ok();
-        let mut numbers: Vec<u64> = self.objects()?.iter().filter_map(number).collect();
+        let mut numbers: Vec<u64> = objects.iter().filter_map(number).collect();
         numbers.sort_unstable_by(|one, other| other.cmp(one));
-        Ok(numbers)
+        numbers
     }
 
     /// The manifest of a checkpoint.
@@ -148,7 +166,7 @@ impl Checkpoints {
     /// # Errors
     /// It cannot be fetched; or, inside, it cannot be used.
     pub fn manifest(&self, number: u64) -> Result<Result<Manifest, Unusable>, StoreError> {
-        Ok(Manifest::of_bytes(&self.get(&manifest_name(number))?))
+        Ok(Manifest::of_bytes(&self.get(&Self::manifest_name(number))?))
     }
 
     fn get(&self, name: &str) -> Result<Bytes, StoreError> {
@@ -198,7 +216,7 @@ impl Checkpoints {
     /// # Errors
     /// It could not be written, or another process has written this number.
     pub fn publish(&self, number: u64, manifest: Vec<u8>) -> Result<(), StoreError> {
-        let name = manifest_name(number);
+        let name = Self::manifest_name(number);
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let path = self.path(&name);
         let payload = PutPayload::from(manifest.clone());
@@ -229,6 +247,6 @@ impl Checkpoints {
 
     /// The name of a checkpoint's manifest.
     pub fn manifest_name(number: u64) -> String {
-        manifest_name(number)
+        format!("{MANIFEST}{number:012}.json")
     }
 }

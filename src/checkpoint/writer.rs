@@ -144,6 +144,8 @@ pub struct Scribe {
     last: Option<Manifest>,
     /// The number of the last checkpoint that was there or is written; `None`: not looked at yet.
     number: Option<u64>,
+    /// The segments that each kept checkpoint names.
+    named: BTreeMap<u64, BTreeSet<String>>,
     /// Whether the next segment begins a cycle.
     begins_cycle: bool,
     keep: usize,
@@ -152,7 +154,7 @@ pub struct Scribe {
 impl Scribe {
     /// Continues after a checkpoint.
     pub fn new(checkpoints: Checkpoints, last: Option<Manifest>, keep: usize) -> Self {
-        Self { checkpoints, last, number: None, begins_cycle: true, keep: keep.max(1) }
+        Self { checkpoints, last, number: None, named: BTreeMap::new(), begins_cycle: true, keep: keep.max(1) }
     }
 
     fn work(&mut self, shared: &Shared) {
@@ -236,7 +238,7 @@ impl Scribe {
         }
         let mut bytes = 0;
         if !job.cut.parts.is_empty() {
-            let (packed, parts) = segment::pack(&job.cut.parts).map_err(StoreError::Thread)?;
+            let (packed, parts) = segment::pack(&job.cut.parts).map_err(StoreError::Pack)?;
             let sha256 = sha256(&packed);
             fault::point("segment-packed");
             // The name tells apart attempts of two processes that do not know of each other.
@@ -265,7 +267,7 @@ impl Scribe {
             let begin = manifest.segments.iter().rposition(|segment| segment.begins_cycle).unwrap_or(0);
             manifest.segments.drain(..begin);
         }
-        let text = manifest.to_bytes().map_err(|error| StoreError::Thread(error.into()))?;
+        let text = manifest.to_bytes().map_err(|error| StoreError::Pack(error.into()))?;
         self.checkpoints.publish(number, text)?;
         self.number = Some(number);
         fault::point("checkpoint-published");
@@ -284,21 +286,29 @@ impl Scribe {
     /// Removes checkpoints beyond those that are kept, and segments that none of them names. Beside the newest ones,
     /// those from right before a cycle are kept, as long as its segments are in use: they share none of them, and
     /// should one be damaged, they are still whole.
-    fn clean_up(&self, newest: u64) -> Result<(), StoreError> {
-        let numbers = self.checkpoints.numbers()?;
+    fn clean_up(&mut self, newest: u64) -> Result<(), StoreError> {
+        let objects = self.checkpoints.objects()?;
+        let numbers = Checkpoints::numbers_among(&objects);
         let begins = self.last.iter().flat_map(|last| &last.segments).filter(|segment| segment.begins_cycle);
         let before: BTreeSet<u64> = begins.filter_map(|segment| number_of(&segment.name)?.checked_sub(1)).collect();
-        let (mut named, mut dropped) = (BTreeSet::new(), Vec::new());
+        let (mut kept, mut dropped) = (BTreeMap::new(), Vec::new());
         for (place, number) in numbers.into_iter().enumerate() {
             if place >= self.keep && !before.contains(&number) {
                 dropped.push(Checkpoints::manifest_name(number));
-            } else if let Ok(manifest) = self.checkpoints.manifest(number)? {
-                // A damaged one names nothing: nobody can take it back.
-                named.extend(manifest.segments.into_iter().map(|segment| segment.name));
+                continue;
             }
+            let names = |manifest: &Manifest| manifest.segments.iter().map(|segment| segment.name.clone()).collect();
+            let named = match (self.named.remove(&number), &self.last) {
+                (Some(named), _) => named,
+                (None, Some(last)) if last.number == number => names(last),
+                // A damaged one names nothing: nobody can take it back.
+                (None, _) => self.checkpoints.manifest(number)?.as_ref().map_or(BTreeSet::new(), names),
+            };
+            kept.insert(number, named);
         }
-        let objects = self.checkpoints.objects()?;
-        let old = |name: &String| number_of(name).is_some_and(|number| number <= newest) && !named.contains(name);
+        self.named = kept;
+        let named = |name: &String| self.named.values().any(|named| named.contains(name));
+        let old = |name: &String| number_of(name).is_some_and(|number| number <= newest) && !named(name);
         dropped.extend(objects.into_iter().filter(old));
         self.checkpoints.remove(&dropped)
     }

@@ -1,6 +1,6 @@
 //! `fundwatch backtest`: the same engine over files, to their end.
 
-use super::Outcome;
+use super::{Outcome, history};
 use crate::alert::{Alert, AlertStatus, yuan};
 use crate::cli::BacktestArgs;
 use crate::config::{self, Config};
@@ -8,20 +8,14 @@ use crate::engine::Engine;
 use crate::pipeline::setup::load_engine;
 use crate::rules::rule::{RuleSet, Status};
 use crate::sink::dead_letter::DeadLetterFile;
-use crate::source::file::{FileSource, Progress};
-use crate::source::{self, Event, Limits, Received};
 use anyhow::{Context as _, Result};
 use comfy_table::{CellAlignment, Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// Batches that reading may be ahead: enough that neither side waits for the other.
-const AHEAD: usize = 3;
+use std::time::Instant;
 
 /// Carries the command out.
 ///
@@ -43,7 +37,14 @@ pub fn run(args: BacktestArgs) -> Result<Outcome> {
         }
     };
     let mut outputs = Outputs::create(&args)?;
-    read_all(args.input, &mut engine, &mut outputs)?;
+    history::read(args.input, &mut engine, |engine, batch| {
+        let outcome = engine.process(batch);
+        outputs.revisions(&outcome.alerts)?;
+        match &mut outputs.dead_letters {
+            Some(letters) => Ok(letters.write(batch, &outcome.bad)?),
+            None => Ok(()),
+        }
+    })?;
     outputs.finish(&engine)?;
     let report = Report::of(&engine);
     let mut out = std::io::stdout().lock();
@@ -62,30 +63,6 @@ pub fn run(args: BacktestArgs) -> Result<Outcome> {
         );
     }
     Ok(Outcome::Done)
-}
-
-fn read_all(paths: Vec<PathBuf>, engine: &mut Engine, outputs: &mut Outputs) -> Result<()> {
-    let files = FileSource::new(paths, Limits::bulk());
-    let progress = files.progress();
-    let running = source::start(Box::new(files), AHEAD)?;
-    let bar = Bar::new(progress);
-    loop {
-        match running.inlet.receive(Duration::from_millis(200)) {
-            Received::Event(Event::Batch(delivery)) => {
-                let outcome = engine.process(&delivery.batch);
-                outputs.revisions(&outcome.alerts)?;
-                if let Some(letters) = &mut outputs.dead_letters {
-                    letters.write(&delivery.batch, &outcome.bad)?;
-                }
-                running.inlet.recycle(delivery.batch);
-                bar.update(engine);
-            }
-            Received::Event(Event::WarmUpBegins | Event::WarmUpEnds) | Received::Nothing => {}
-            Received::End => break,
-        }
-    }
-    bar.clear();
-    running.join().context("not all records could be read")
 }
 
 /// The files that are asked for.
@@ -224,33 +201,4 @@ fn table(engine: &Engine) -> Table {
         }
     }
     table
-}
-
-/// The progress bar: only where someone looks at it.
-struct Bar {
-    bar: ProgressBar,
-    progress: Progress,
-}
-
-impl Bar {
-    fn new(progress: Progress) -> Self {
-        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        let style = "{bar:30} {percent}% of {total_bytes}, {bytes_per_sec}, {msg}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
-        }
-        Self { bar, progress }
-    }
-
-    fn update(&self, engine: &Engine) {
-        if !self.bar.is_hidden() {
-            self.bar.set_length(self.progress.total());
-            self.bar.set_position(self.progress.passed());
-            self.bar.set_message(format!("{} records", engine.totals().records_in));
-        }
-    }
-
-    fn clear(&self) {
-        self.bar.finish_and_clear();
-    }
 }

@@ -1,11 +1,15 @@
 //! What the commands do, one file each.
 
 use crate::cli::Command;
-use anyhow::Result;
+use crate::config::Config;
+use anyhow::{Result, anyhow};
+use std::path::Path;
 
 pub mod backtest;
 pub mod config;
 pub mod evaluate;
+pub mod features;
+mod history;
 pub mod rules;
 pub mod run;
 pub mod simulate;
@@ -20,6 +24,14 @@ pub enum Outcome {
     Wrong,
     /// Exit status 2: it has failed. It has been said why.
     Failed,
+}
+
+/// The configuration of a file, or the defaults.
+///
+/// # Errors
+/// Its mistakes.
+fn configuration(path: Option<&Path>) -> Result<Config> {
+    crate::config::load::load(path).map_err(|mistakes| anyhow!("the configuration cannot be used:\n{mistakes}"))
 }
 
 /// Says why a command has failed.
@@ -48,6 +60,7 @@ pub fn execute(command: Command) -> Result<Outcome> {
         Command::Config(args) => config::run(&args),
         Command::Rules(args) => rules::run(args),
         Command::State(args) => state::run(&args),
+        Command::Features(args) => features::run(args),
     }
 }
 

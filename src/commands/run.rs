@@ -2,11 +2,11 @@
 
 use super::Outcome;
 use crate::cli::RunArgs;
+use crate::clock;
 use crate::config::SourceKind;
 use crate::pipeline::setup;
 use crate::pipeline::shutdown::{Shutdown, end_on_panic};
-use crate::{clock, config};
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 use tracing::info;
@@ -17,8 +17,7 @@ use tracing_subscriber::EnvFilter;
 /// # Errors
 /// The configuration is wrong, something cannot be had, or the pipeline has failed.
 pub fn run(args: &RunArgs) -> Result<Outcome> {
-    let config = config::load::load(args.config.as_deref())
-        .map_err(|mistakes| anyhow!("the configuration cannot be used:\n{mistakes}"))?;
+    let config = super::configuration(args.config.as_deref())?;
     log_to_stderr(&config.log.filter)?;
     clock::set_zone(&config.engine.time_zone)?;
     end_on_panic();
@@ -64,6 +63,8 @@ fn log_to_stderr(filter: &str) -> Result<()> {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
     let levels = EnvFilter::try_new(&filter).with_context(|| format!("`log.filter` \"{filter}\" cannot be read"))?;
     tracing_subscriber::fmt()
+        // Words about words that could not be written would end the process where its log is on a full disk.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)

@@ -4,9 +4,7 @@ use super::Outcome;
 use crate::checkpoint::manifest::{Manifest, Unusable};
 use crate::checkpoint::store::Checkpoints;
 use crate::cli::{StateArgs, StateCommand};
-use crate::config;
-use crate::config::Config;
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// Carries the command out.
@@ -15,31 +13,19 @@ use comfy_table::{CellAlignment, Table, presets};
 /// The configuration is wrong, or the checkpoints cannot be read.
 pub fn run(args: &StateArgs) -> Result<Outcome> {
     let (StateCommand::Inspect(place) | StateCommand::Verify(place)) = &args.command;
-    let mut config = config::load::load(place.config.as_deref())
-        .map_err(|mistakes| anyhow!("the configuration cannot be used:\n{mistakes}"))?;
+    let mut state = super::configuration(place.config.as_deref())?.state;
     if let Some(path) = &place.path {
-        path.clone_into(&mut config.state.path);
-        config.state.url.clear();
+        path.clone_into(&mut state.path);
+        state.url.clear();
     }
-    let checkpoints = open(&config)?;
+    if state.url.is_empty() && !state.folder().is_dir() {
+        bail!("there is no state in {}: `state.path` is where the pipeline keeps it", state.path.display());
+    }
+    let checkpoints = Checkpoints::of_config(&state)?;
     match &args.command {
         StateCommand::Inspect(_) => inspect(&checkpoints),
         StateCommand::Verify(_) => verify(&checkpoints),
     }
-}
-
-/// Opens the checkpoints of a configuration.
-fn open(config: &Config) -> Result<Checkpoints> {
-    let state = &config.state;
-    if !state.url.is_empty() {
-        return Ok(Checkpoints::open(&state.url, state.properties.reveal())?);
-    }
-    let folder = state.path.join("checkpoints");
-    if !folder.is_dir() {
-        bail!("there is no state in {}: `state.path` is where the pipeline keeps it", state.path.display());
-    }
-    let place = folder.to_str().with_context(|| format!("the path {} is not UTF-8", folder.display()))?;
-    Ok(Checkpoints::open(place, [])?)
 }
 
 /// Shows the checkpoints that there are, and the newest in full.

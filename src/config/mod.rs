@@ -430,6 +430,13 @@ pub enum StateEnabled {
     Off,
 }
 
+impl State {
+    /// The folder of checkpoints, where they do not lie in a bucket.
+    pub fn folder(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+}
+
 impl Config {
     /// Whether checkpoints are written.
     pub fn keeps_state(&self) -> bool {

@@ -41,6 +41,17 @@ pub struct World<'a> {
     pub visits: Visits<'a>,
     /// The tables of ids.
     pub ids: &'a Ids,
+    /// What models watch.
+    pub watch: Watch,
+}
+
+/// What models watch: days that change are noted for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// Institutions, with their doctors and items.
+    pub institutions: bool,
+    /// Persons.
+    pub persons: bool,
 }
 
 /// A finding of a rule.

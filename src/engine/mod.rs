@@ -4,12 +4,14 @@
 //! all state; whoever calls [`Engine::process`] owns time and effects. Nothing here depends on how records are cut
 //! into batches, in which order they come, or over how many shards they are spread.
 
+pub mod observe;
 pub mod persist;
 mod retention;
 mod steps;
 
 use crate::alert::Alert;
 use crate::alert::book::AlertBook;
+use crate::detect::Watch;
 use crate::detect::plan::Plan;
 use crate::live::checks::CheckShard;
 use crate::live::inventory::InventoryShard;
@@ -108,6 +110,7 @@ pub struct Engine {
     totals: Totals,
     time: Retention,
     persist: Option<Persist>,
+    watch: Watch,
 }
 
 impl Engine {
@@ -136,6 +139,7 @@ impl Engine {
             totals: Totals::default(),
             time: Retention::new(options),
             persist: None,
+            watch: Watch::default(),
             ids,
         }
     }

@@ -115,6 +115,18 @@ impl Engine {
         }
     }
 
+    /// Takes out of the book what can change no more: see [`AlertBook::retire`]. Cheap where the horizon has not moved.
+    pub fn retire(&mut self) -> Vec<Alert> {
+        let Some(horizon) = self.time.to_retire() else {
+            return Vec::new();
+        };
+        let retired = self.book.retire(horizon.start());
+        if let Some(persist) = &mut self.persist {
+            persist.alerts.forget(&retired);
+        }
+        retired
+    }
+
     /// Ids are about to get other meanings.
     pub(super) fn end_generation(&mut self) {
         if let Some(persist) = &mut self.persist {
@@ -183,6 +195,7 @@ impl Engine {
         self.time.restore(summary.reached.map(Time), summary.horizon.map(Day));
         self.forget_expired();
         self.book = AlertBook::default();
+        self.retire();
         self.book.begin_warm_up(known);
         let findings = self.rebuild();
         self.revise(findings);
@@ -191,16 +204,16 @@ impl Engine {
 
 impl Persist {
     fn len(&self) -> usize {
-        let ended: usize = self.ended.iter().map(|part| part.chunk.len()).sum();
-        ended + self.logs.iter().map(ShardLog::len).sum::<usize>() + self.alerts.len()
+        let ended = self.ended.iter().map(|part| &part.chunk);
+        let open = self.logs.iter().map(|log| &log.chunk).chain(Some(&self.alerts.chunk));
+        ended.chain(open).map(Chunk::len).sum()
     }
 
     fn cut_parts(&mut self) {
         let generation = self.generation;
-        let shards = self.logs.iter_mut().enumerate().map(|(shard, log)| (shard as u32, log.cut()));
-        let parts = shards.chain(Some((ALERTS, self.alerts.cut())));
-        let parts = parts.filter(|(_, chunk)| !chunk.is_empty());
-        self.ended.extend(parts.map(|(shard, chunk)| Part { generation, shard, chunk }));
+        let shards = self.logs.iter_mut().enumerate().map(|(shard, log)| (shard as u32, &mut log.chunk));
+        let parts = shards.chain(Some((ALERTS, &mut self.alerts.chunk))).filter(|(_, chunk)| !chunk.is_empty());
+        self.ended.extend(parts.map(|(shard, chunk)| Part { generation, shard, chunk: std::mem::take(chunk) }));
     }
 
     fn end_generation(&mut self) {

@@ -19,6 +19,8 @@ pub(super) struct Retention {
     horizon: Day,
     /// The horizon when ids were last swept.
     swept: Day,
+    /// The horizon when alerts were last retired.
+    retired: Day,
 }
 
 impl Retention {
@@ -29,13 +31,14 @@ impl Retention {
             reached: Time::ABSENT,
             horizon: Day::ABSENT,
             swept: Day::ABSENT,
+            retired: Day::ABSENT,
         }
     }
 
     /// The times of records that are taken now.
     pub(super) fn window(&self) -> Window {
         Window {
-            from: self.horizon.get().map_or(Window::ALL.from, Day::start),
+            from: self.start(),
             until: self.future_skew.map_or(Window::ALL.until, |skew| Time(crate::clock::now().0 + skew)),
         }
     }
@@ -64,7 +67,7 @@ impl Retention {
 
     /// What is before this time is gone.
     pub(super) fn start(&self) -> Time {
-        self.window().from
+        self.horizon.get().map_or(Window::ALL.from, Day::start)
     }
 
     /// The latest time of a record; the earliest time there is before the first.
@@ -83,6 +86,14 @@ impl Retention {
         (horizon > self.horizon).then(|| {
             self.horizon = horizon;
             horizon
+        })
+    }
+
+    /// The horizon, where it has moved since alerts were last retired.
+    pub(super) fn to_retire(&mut self) -> Option<Day> {
+        (self.horizon > self.retired).then(|| {
+            self.retired = self.horizon;
+            self.horizon
         })
     }
 
@@ -136,6 +147,7 @@ impl Engine {
             settlements: Settlements { shards: &self.settlements, ids: &ids },
             visits: Visits { shards: &self.visits, ids: &ids },
             ids: &ids,
+            watch: self.watch,
         };
         for shard in &mut self.timelines {
             shard.forget_before(horizon, &world);

@@ -8,7 +8,7 @@ use crate::live::settlements::{Paired, Refunder, SettlementChange, Settlements, 
 use crate::live::visits::{StayChange, VisitInput, VisitMail, Visits};
 use crate::live::{Mail, Receipts};
 use crate::record::decode::{Bad, Decoded, decode};
-use crate::record::{Batch, SettlementId, VisitId};
+use crate::record::{Batch, Day, InstitutionId, SettlementId, VisitId};
 use crate::timeline::held::FindingChange;
 use crate::timeline::shard::{News, TimelineShard};
 use rayon::prelude::*;
@@ -225,17 +225,25 @@ impl Engine {
             stays.extend(mail.stays);
         }
         let (days, items) = (deliver(days, shards), deliver(items, shards));
+        let mut changed: Mail<(InstitutionId, Day)> = crate::live::mail(ids);
+        if self.watch.institutions {
+            for (_, institution, time) in items.iter().flatten() {
+                changed[ids.institutions.shard_of(institution.0)].push((*institution, time.day()));
+            }
+        }
         let (funds, deaths) = (deliver(funds, shards), deliver(deaths, shards));
         let mut news: Vec<News<'_>> = days
             .into_iter()
             .zip(items)
             .zip(funds.into_iter().zip(deaths))
+            .zip(changed)
             .zip(&self.visits)
-            .map(|(((days, items), (funds, deaths)), visits)| News {
+            .map(|((((days, items), (funds, deaths)), changed), visits)| News {
                 days,
                 items,
                 funds,
                 deaths,
+                changed,
                 visits: visits.opened(),
                 ..News::default()
             })
@@ -251,7 +259,7 @@ impl Engine {
             for shard in once(&mut sides().map(|side| ids.persons.shard_of(side.row.psn_no.0))) {
                 news[shard].settlements.push(change);
             }
-            if !self.plan.institution.is_empty() {
+            if !self.plan.institution.is_empty() || self.watch.institutions {
                 for shard in once(&mut sides().map(|side| ids.institutions.shard_of(side.row.fixmedins_code.0))) {
                     news[shard].sales.push(change);
                 }
@@ -271,6 +279,7 @@ impl Engine {
             settlements: Settlements { shards: &self.settlements, ids },
             visits: Visits { shards: &self.visits, ids },
             ids,
+            watch: self.watch,
         };
         let found =
             self.workers.each(&mut self.timelines, news, |number, shard, news| step(number, shard, news, &world));

@@ -224,6 +224,8 @@ pub struct LiveDetail {
     pub cnt: i64,
     /// Net `inscp` in fen.
     pub inscp: i64,
+    /// Net `det_item_fee_sumamt` in fen.
+    pub fee: i64,
 }
 
 /// A fee detail with a net `cnt` below 0, which is not live.
@@ -275,7 +277,13 @@ pub fn live(rows: &[DetailRow], deletes: &[FeeDetailDelete], settlements: Settle
             && !standings.of(row.setl_id).ends_details()
             && !deletes.iter().any(|delete| takes_out(delete, row, ids))
         {
-            out.details.push(LiveDetail { row: *row, passes: kept.passes, cnt: row.cnt.units(), inscp: row.inscp() });
+            out.details.push(LiveDetail {
+                row: *row,
+                passes: kept.passes,
+                cnt: row.cnt.units(),
+                inscp: row.inscp(),
+                fee: row.det_item_fee_sumamt.units(),
+            });
         }
     }
     if refunds.is_empty() {
@@ -292,6 +300,7 @@ pub fn live(rows: &[DetailRow], deletes: &[FeeDetailDelete], settlements: Settle
         if let Ok(original) = original {
             out.details[original].cnt += row.cnt.units();
             out.details[original].inscp += row.inscp();
+            out.details[original].fee += row.det_item_fee_sumamt.units();
         }
     }
     for LiveDetail { row: detail, .. } in out.details.iter().filter(|detail| detail.cnt < 0) {

@@ -202,6 +202,9 @@ impl Pipeline {
         if sent {
             self.waiting.push_back((self.sequence, delivery.number));
         }
+        if self.warm_up.is_none() {
+            self.publisher.retired(&self.engine.retire());
+        }
         self.last_batch = Instant::now();
         report.latency = delivery.arrived.elapsed();
         self.publisher.batch(&report);
@@ -230,8 +233,8 @@ impl Pipeline {
     fn send(&mut self, alerts: Vec<Alert>, letters: Vec<DeadLetter>) -> anyhow::Result<bool> {
         self.sequence += 1;
         self.publisher.alerts(&alerts);
-        if let Some(state) = self.state.as_ref().filter(|_| !alerts.is_empty()) {
-            state.tell()?;
+        if let Some(state) = self.state.as_mut().filter(|_| !alerts.is_empty()) {
+            state.tell();
             fault::point("told");
         }
         let Self { ref outputs, ref mut publisher, ref engine, ref source, ref warm_up, ref poison, ref state, .. } =

@@ -28,7 +28,7 @@ pub struct Publisher {
     board: Board,
     metrics: Arc<Metrics>,
     tally: Tally,
-    /// The last revision of every alert, to be counted off when the next one comes.
+    /// The last revision of every alert that can change, to be counted off when the next one comes.
     last: Map<AlertId, Alert>,
     revisions: u64,
     /// The rules that run, without their alerts.
@@ -142,6 +142,15 @@ impl Publisher {
         for alert in alerts {
             let before = self.last.insert(alert.alert_id, alert.clone());
             self.tally.revise(before.as_ref(), alert);
+        }
+    }
+
+    /// Alerts were taken out of the book: they are not counted any more.
+    pub fn retired(&mut self, alerts: &[Alert]) {
+        for alert in alerts {
+            if let Some(last) = self.last.remove(&alert.alert_id) {
+                self.tally.retire(&last);
+            }
         }
     }
 

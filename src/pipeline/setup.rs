@@ -88,7 +88,7 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
     let Loaded { engine, rules } =
         load().map_err(|mistakes| anyhow::anyhow!("the rules cannot be used:\n{}", mistakes.render(false)))?;
     let folder = if config.keeps_state() { Some(StateFolder::open(&config.state)?) } else { None };
-    let Begun { engine, resume, alerts, manifest } =
+    let Begun { mut engine, mut resume, alerts, manifest } =
         begin(engine, folder.as_ref(), || load().expect("the rules could be read a moment ago").engine)?;
     let watch = Watch::new(rules, config.rules.registry.clone(), engine.rules());
     let board = Board::new();
@@ -102,17 +102,29 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
     let late = letter_sink(dead_letter::LATE, config.late.letters());
     let late = late.context("failed to set up the place of late records")?;
     warn_of_forgetful_store(config, sinks.store.as_ref());
+    let told_before = !sinks.recalled.is_empty();
+    if resume.is_none() && told_before {
+        info!(
+            alerts = sinks.recalled.len(),
+            "there is no state, but alerts of a former run: begins with the difference"
+        );
+        engine.begin_warm_up([]);
+        resume = Some(Resume::default());
+    }
     let former = resume.as_ref().map(|resume| Former {
         alerts,
         recalled: sinks.recalled,
         until: match config.source.kind {
             SourceKind::Kafka => None,
+            // Up to where is not known, but they end.
+            SourceKind::File if resume.told.is_empty() => None,
             // What was piped in before does not come again.
             SourceKind::Stdin => Some(Positions::new()),
             SourceKind::File | SourceKind::Simulator => Some(resume.told.clone()),
         },
     });
-    let source = source::of_config(config, sinks.store.as_ref().is_some_and(has_alerts), resume);
+    let alerts_known = told_before || sinks.store.as_ref().is_some_and(has_alerts);
+    let source = source::of_config(config, alerts_known, resume);
     let borne = Limits {
         ready_lag: config.http.ready_lag,
         ready_delay: config.http.ready_delay,

@@ -5,7 +5,8 @@
 //!   that it counts as told can be lost;
 //! - before anything leaves for the sinks it is noted up to where the source was read (*told*). A restart takes back
 //!   the last checkpoint, receives what came between it and there without a word, and then tells only by what the
-//!   outcome differs from what the sinks have.
+//!   outcome differs from what the sinks have. Where the note cannot be written, alerts leave all the same: a restart
+//!   would only tell some of them again, under further revisions.
 
 use super::outputs::Outputs;
 use crate::checkpoint::manifest::{Manifest, Positions, sha256};
@@ -17,8 +18,8 @@ use crate::record::Batch;
 use anyhow::{Context as _, bail};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
+use tracing::warn;
 
 /// Bytes that may be written down and wait for a checkpoint; then the pipeline waits too.
 const MOST_LOGGED: usize = 512 << 20;
@@ -50,14 +51,8 @@ impl StateFolder {
         if let Err(std::fs::TryLockError::WouldBlock) = lock.try_lock() {
             bail!("another process uses the state in {}: set `state.path` to a folder of its own", path.display());
         }
-        let place = if config.url.is_empty() { Self::text(&path.join("checkpoints"))? } else { config.url.clone() };
-        let checkpoints = Checkpoints::open(&place, config.properties.reveal())?;
+        let checkpoints = Checkpoints::of_config(config)?;
         Ok(Self { checkpoints, told: open("told")?, _lock: lock })
-    }
-
-    fn text(path: &Path) -> anyhow::Result<String> {
-        let text = path.to_str().with_context(|| format!("the path {} is not UTF-8", path.display()))?;
-        Ok(text.to_owned())
     }
 
     /// Up to where the run before had told what followed from the records; empty where that is not known.
@@ -95,6 +90,8 @@ pub struct StateKeeper {
     /// The last sequence number that a published checkpoint covers.
     covered: u64,
     last: Option<(Instant, Written)>,
+    /// Why it could not be noted what is told.
+    untold: Option<String>,
 }
 
 impl StateKeeper {
@@ -108,7 +105,7 @@ impl StateKeeper {
             .context("failed to start the thread that writes checkpoints")?;
         let interval = config.interval;
         let next = Instant::now() + interval;
-        Ok(Self { folder, writer, interval, next, positions, waiting: None, covered: 0, last: None })
+        Ok(Self { folder, writer, interval, next, positions, waiting: None, covered: 0, last: None, untold: None })
     }
 
     /// How far each origin was read.
@@ -144,11 +141,17 @@ impl StateKeeper {
     }
 
     /// Notes that what follows from everything read so far is about to leave.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn tell(&self) -> anyhow::Result<()> {
-        self.folder.tell(&self.positions).context("failed to note in the state folder what is told")
+    pub fn tell(&mut self) {
+        match self.folder.tell(&self.positions) {
+            Ok(()) => self.untold = None,
+            Err(error) => {
+                let reason = format!("failed to note in the state folder what is told: {error}");
+                if self.untold.is_none() {
+                    warn!("{reason}; a restart may tell it again under further revisions");
+                }
+                self.untold = Some(reason);
+            }
+        }
     }
 
     /// Cuts and hands over checkpoints as they are due. `sequence` is that of the last effects;
@@ -160,6 +163,8 @@ impl StateKeeper {
         for written in self.writer.written() {
             self.covered = written.tag;
             self.last = Some((Instant::now(), written));
+            // There is room again, and what was told before is in the checkpoint.
+            self.untold = None;
         }
         if let Some(Trouble::Lasting(reason)) = self.writer.trouble() {
             bail!("checkpoints cannot be written: {reason}");
@@ -199,11 +204,12 @@ impl StateKeeper {
         })
     }
 
-    /// Why no checkpoint is written.
+    /// Why no checkpoint is written, or what is told cannot be noted.
     pub fn trouble(&self) -> Option<String> {
-        self.writer.trouble().map(|trouble| match trouble {
+        let writer = self.writer.trouble().map(|trouble| match trouble {
             Trouble::Passing(reason) | Trouble::Lasting(reason) => reason,
-        })
+        });
+        writer.or_else(|| self.untold.clone())
     }
 
     /// When the last checkpoint was written, and what it was.

@@ -220,6 +220,12 @@ pub enum SinkError {
         /// Why.
         source: rdkafka::error::KafkaError,
     },
+    /// Another process writes under our id, and has told something since.
+    #[error("another process has written to Kafka topic {topic} under the same id: it has taken the place of this one")]
+    Replaced {
+        /// The topic.
+        topic: String,
+    },
     /// A setting cannot be used.
     #[error("the {sink} sink cannot be set up: {reason}")]
     Setting {
@@ -244,7 +250,7 @@ impl SinkError {
             Self::File { .. } | Self::Interrupted => false,
             Self::Store { source, .. } => !sqlite::passing(source),
             Self::Kafka { source, .. } => kafka::lasting(source),
-            Self::ForeignStore { .. } | Self::Setting { .. } | Self::Encode(_) => true,
+            Self::ForeignStore { .. } | Self::Replaced { .. } | Self::Setting { .. } | Self::Encode(_) => true,
         }
     }
 }

@@ -13,6 +13,7 @@
 use super::json_lines::JsonLines;
 use super::{Context, Sink, SinkError};
 use crate::alert::Alert;
+use crate::client;
 use crate::clock;
 use crate::record::Time;
 use hmac::{Hmac, Mac};
@@ -26,7 +27,6 @@ use std::hash::BuildHasher;
 use std::path::PathBuf;
 use std::time::Duration;
 use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 /// What metrics and messages call it.
 const NAME: &str = "webhook";
@@ -99,16 +99,8 @@ impl Webhook {
             let reason = "its address must begin with http:// or https://".to_owned();
             return Err(SinkError::Setting { sink: NAME, reason });
         }
-        let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier);
-        let agent = Agent::config_builder()
-            .timeout_global(Some(settings.timeout))
-            .http_status_as_error(false)
-            // A redirected POST would leave the signed address.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("fundwatch/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls.build())
-            .build();
+        // A redirected POST would leave the signed address.
+        let agent = client::agent(settings.timeout).max_redirects(0).max_redirects_will_error(false).build();
         let dead_letters = Mutex::new(JsonLines::open(NAME, &settings.dead_letter_path, None)?);
         Ok(Self { settings, agent: agent.new_agent(), dead_letters, lanes: Default::default() })
     }

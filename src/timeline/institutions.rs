@@ -2,6 +2,7 @@
 //! each bed.
 
 use super::Entry;
+use super::watched::Watched;
 use crate::record::{Code, Day, SettlementId, Time, VisitId};
 use crate::rules::rule::Map;
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ pub struct Institution {
     /// By day: the second of the day and the settlement.
     days: BTreeMap<Day, Vec<(u32, SettlementId)>>,
     beds: Map<Code, Vec<VisitId>>,
+    /// For models.
+    pub watched: Watched,
 }
 
 impl Institution {
@@ -80,6 +83,7 @@ impl Institution {
     /// Drops what is before a day.
     pub fn forget_before(&mut self, day: Day) {
         self.days = self.days.split_off(&day);
+        self.watched.forget_before(day);
     }
 
     /// Drops visits that are gone.
@@ -92,7 +96,7 @@ impl Institution {
 
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
-        self.days.is_empty() && self.beds.is_empty()
+        self.days.is_empty() && self.beds.is_empty() && self.watched.is_empty()
     }
 }
 

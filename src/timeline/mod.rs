@@ -10,6 +10,7 @@ pub mod held;
 pub mod institutions;
 pub mod persons;
 pub mod shard;
+pub mod watched;
 
 use crate::record::{SettlementId, Time};
 

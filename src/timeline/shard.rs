@@ -3,6 +3,7 @@
 use super::held::{FindingChange, HeldAlerts};
 use super::institutions::Institution;
 use super::persons::Person;
+use super::watched::Watched;
 use crate::detect::World;
 use crate::live::paged::Paged;
 use crate::live::settlements::{LiveSettlement, SettlementChange};
@@ -10,7 +11,7 @@ use crate::live::stays::Stay;
 use crate::live::visits::{OpenVisit, StayChange};
 use crate::record::marks::Marks;
 use crate::record::{Code, Day, InstitutionId, PersonId, SettlementId, Time, VisitId};
-use crate::rules::rule::Map;
+use crate::rules::rule::{Map, Set};
 
 /// The timelines of the persons and institutions of a shard, and the alerts that stand on its keys.
 #[derive(Default)]
@@ -21,6 +22,17 @@ pub struct TimelineShard {
     pub held: HeldAlerts,
     /// Keys that changed and are not evaluated yet.
     gathered: Keys,
+    /// Days that changed since models last asked, where they watch.
+    pub changed: Changed,
+}
+
+/// Days on which something changed that models watch.
+#[derive(Default)]
+pub struct Changed {
+    /// Of institutions.
+    pub institutions: Set<(InstitutionId, Day)>,
+    /// Of persons.
+    pub persons: Set<(PersonId, Day)>,
 }
 
 /// What a batch changed for the timelines of a shard.
@@ -42,6 +54,8 @@ pub struct News<'a> {
     pub funds: Vec<PersonId>,
     /// Persons whose date of death may have changed.
     pub deaths: Vec<(PersonId, VisitId)>,
+    /// Days of the shard's institutions whose settlements' details changed; only where models watch.
+    pub changed: Vec<(InstitutionId, Day)>,
     /// The visits of the shard that were touched.
     pub visits: &'a [OpenVisit],
 }
@@ -102,11 +116,23 @@ impl TimelineShard {
     /// Marks the ids in use.
     pub fn mark(&self, marks: &mut Marks) {
         self.institutions.keys().for_each(|institution| marks.institutions.mark(institution.0));
+        self.changed.institutions.iter().for_each(|(institution, _)| marks.institutions.mark(institution.0));
+        self.changed.persons.iter().for_each(|(person, _)| marks.persons.mark(person.0));
         self.held.mark(marks);
     }
 
     pub(super) fn person(&mut self, person: PersonId, world: &World<'_>) -> &mut Person {
         self.persons.entry(world.ids.persons.index_of(person.0))
+    }
+
+    /// What models watch of an institution.
+    pub fn watched(&self, institution: InstitutionId) -> Option<&Watched> {
+        self.institutions.get(&institution).map(|timeline| &timeline.watched)
+    }
+
+    /// The timeline of a person, where there is one.
+    pub fn person_if_known(&self, person: PersonId, world: &World<'_>) -> Option<&Person> {
+        self.persons.get(world.ids.persons.index_of(person.0))
     }
 
     fn apply_settlements(&mut self, shard: usize, news: &News<'_>, world: &World<'_>, keys: &mut Keys) {
@@ -123,6 +149,9 @@ impl TimelineShard {
                     continue;
                 }
                 self.person(person, world).change(person, change);
+                if world.watch.persons {
+                    self.changed.persons.insert((person, side.row.setl_time.day()));
+                }
                 keys.settlements.push((person, change.id));
                 keys.days.push((person, side.row.setl_time.day()));
                 keys.at_institution.push((person, side.row.fixmedins_code, side.row.setl_time));
@@ -130,11 +159,21 @@ impl TimelineShard {
         }
         for change in &news.sales {
             for (live, is_after) in [(change.before, false), (change.after, true)] {
-                let Some(live) = live.filter(|live| world.plan.reads_in_institution(live.passes)) else {
-                    continue;
-                };
+                let Some(live) = live else { continue };
                 let (institution, time) = (live.row.fixmedins_code, live.row.setl_time);
                 if ids.institutions.shard_of(institution.0) != shard {
+                    continue;
+                }
+                if world.watch.institutions {
+                    self.changed.institutions.insert((institution, time.day()));
+                    let watched = &mut self.institutions.entry(institution).or_default().watched;
+                    if is_after {
+                        watched.insert(time.day(), change.id);
+                    } else {
+                        watched.remove(time.day(), change.id);
+                    }
+                }
+                if !world.plan.reads_in_institution(live.passes) {
                     continue;
                 }
                 let timeline = self.institutions.entry(institution).or_default();
@@ -155,6 +194,10 @@ impl TimelineShard {
             keys.detail_days.push((*person, *day));
         }
         keys.at_institution.extend_from_slice(&news.items);
+        if world.watch.persons {
+            self.changed.persons.extend(news.items.iter().map(|(person, _, time)| (*person, time.day())));
+        }
+        self.changed.institutions.extend(&news.changed);
         keys.stays.extend_from_slice(&news.funds);
         for (person, visit) in &news.deaths {
             let timeline = self.person(*person, world);
@@ -171,6 +214,10 @@ impl TimelineShard {
                 timeline.note_stay(stay.visit);
                 keys.stays.push(stay.person);
                 if stay.is_discharged() {
+                    if world.watch.persons {
+                        self.changed.persons.insert((stay.person, stay.end.day()));
+                    }
+                    let timeline = self.person(stay.person, world);
                     let inside = timeline.between(stay.begin.day(), stay.end.day());
                     keys.settlements.extend(inside.iter().map(|entry| (stay.person, entry.id())));
                 }
@@ -178,7 +225,15 @@ impl TimelineShard {
         }
         for change in &news.bed_stays {
             for stay in sides(change) {
-                if ids.institutions.shard_of(stay.institution.0) != shard || stay.bed.get().is_none() {
+                if ids.institutions.shard_of(stay.institution.0) != shard {
+                    continue;
+                }
+                if world.watch.institutions && stay.is_discharged() {
+                    self.changed.institutions.insert((stay.institution, stay.end.day()));
+                    let timeline = self.institutions.entry(stay.institution).or_default();
+                    timeline.watched.note_stay(stay.end.day(), stay.visit);
+                }
+                if stay.bed.get().is_none() {
                     continue;
                 }
                 self.institutions.entry(stay.institution).or_default().note_bed(stay.bed, stay.visit);

@@ -13,11 +13,17 @@ use fundwatch::engine::{Engine, Options};
 use fundwatch::record::{Batch, Ids};
 use object_store::memory::InMemory;
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many worlds are tried; `FUNDWATCH_WORLDS` asks for more.
-fn worlds() -> u64 {
-    std::env::var("FUNDWATCH_WORLDS").ok().and_then(|count| count.parse().ok()).unwrap_or(300)
+/// The seeds that are tried: `FUNDWATCH_WORLDS` asks for more of them, `FUNDWATCH_SEED` says where they begin.
+fn seeds() -> Range<u64> {
+    let number = |variable, otherwise| std::env::var(variable).map_or(otherwise, |text| text.parse().expect(variable));
+    let first = number("FUNDWATCH_SEED", 0);
+    first..first + number("FUNDWATCH_WORLDS", 300)
 }
 
 /// A word as it stands in an alert's JSON.
@@ -205,68 +211,106 @@ fn difference(expected: &Outcome, judged: &Judged) -> Option<String> {
         .then(|| format!("in and dead: expected {counts:?}, got {:?}", (judged.records_in, judged.dead)))
 }
 
-/// The fewest lines that still show a difference, found by leaving lines out.
-fn smallest(world: &World, shards: usize, seed: u64) -> Vec<Vec<u8>> {
+/// What is wrong with a run, in words: a difference, or an assertion on the way that does not hold.
+fn fault(lines: &[Vec<u8>], world: &World, shards: usize, mut dice: Dice) -> Option<String> {
+    let expected = judge(lines, &world.tables);
+    match catch_unwind(AssertUnwindSafe(|| run(lines, world, shards, &mut dice))) {
+        Ok(judged) => difference(&expected, &judged),
+        Err(panic) => Some(panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic".to_owned())),
+    }
+}
+
+/// The fewest lines that still show a fault, found by leaving lines out, and the fault.
+///
+/// Where a run is cut and restarted depends on the number of its lines, so shorter ones are tried with several dice.
+fn smallest(world: &World, shards: usize, dice: &Dice) -> Option<(Vec<Vec<u8>>, String)> {
     let fails = |lines: &[Vec<u8>]| {
-        difference(&judge(lines, &world.tables), &run(lines, world, shards, &mut Dice::new(seed))).is_some()
+        let others = (0..24).map(Dice::new);
+        std::iter::once(dice.clone()).chain(others).find_map(|dice| fault(lines, world, shards, dice))
     };
     let mut lines = world.lines.clone();
+    let mut words = fails(&lines)?;
     let mut step = lines.len();
     while step > 0 {
         let mut start = 0;
         while start < lines.len() {
             let mut fewer = lines.clone();
             fewer.drain(start..(start + step).min(lines.len()));
-            if fails(&fewer) {
-                lines = fewer;
+            if let Some(still) = fails(&fewer) {
+                (lines, words) = (fewer, still);
             } else {
                 start += step;
             }
         }
         step /= 2;
     }
-    lines
+    Some((lines, words))
+}
+
+/// Runs lines; where something is wrong, says it with the smallest world that shows it.
+fn checked(lines: &[Vec<u8>], world: &World, expected: &Outcome, shards: usize, dice: &mut Dice, what: &str) -> Judged {
+    let before = dice.clone();
+    let judged = catch_unwind(AssertUnwindSafe(|| run(lines, world, shards, dice)));
+    if let Ok(judged) = judged
+        && difference(expected, &judged).is_none()
+    {
+        return judged;
+    }
+    let told = World { lines: lines.to_vec(), ..world.clone() };
+    let (lines, words) = smallest(&told, shards, &before).unwrap_or_else(|| (told.lines, "not again".to_owned()));
+    let lines: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line)).collect();
+    panic!("{what}, {shards} shards, tables {:?}\n{}\n{words}", world.tables, lines.join("\n"));
+}
+
+/// Worlds further on that have shown a fault.
+const HARD: [u64; 2] = [
+    // A settlement that moved to another person of the same shard was not withdrawn.
+    1809,
+    // An alert that was withdrawn before a restart was lost from later checkpoints, and came again as revision 1.
+    1842,
+];
+
+/// One random world in several orders, with duplicates, and over several numbers of shards.
+fn try_world(seed: u64) {
+    let mut dice = Dice::new(seed ^ 0xc0de);
+    let size = 16 + dice.below(80);
+    let world = world(seed, size);
+    let orders =
+        [world.lines.clone(), shuffled(&world.lines, seed), duplicated(&shuffled(&world.lines, seed + 1), seed)];
+    let mut first: Option<Judged> = None;
+    for (number, lines) in orders.iter().enumerate() {
+        let expected = judge(lines, &world.tables);
+        for shards in [1, 4] {
+            let what = format!("seed {seed}, order {number}");
+            let judged = checked(lines, &world, &expected, shards, &mut dice, &what);
+            let first = first.get_or_insert_with(|| run(lines, &world, shards, &mut dice));
+            // The same alert has the same id in any run.
+            assert_eq!(first.alerts, judged.alerts, "{what}: alert ids");
+            if number == 0 {
+                assert_eq!(judged.processed, first.processed, "{what}");
+                assert_eq!(judged.redelivered, first.redelivered, "{what}");
+            }
+        }
+    }
 }
 
 #[test]
 fn the_engine_agrees_with_the_reference_on_random_worlds() {
-    for seed in 0..worlds() {
-        let mut dice = Dice::new(seed ^ 0xc0de);
-        let size = 16 + dice.below(80);
-        let world = world(seed, size);
-        let expected = judge(&world.lines, &world.tables);
-        let mut first: Option<Judged> = None;
-        let orders =
-            [world.lines.clone(), shuffled(&world.lines, seed), duplicated(&shuffled(&world.lines, seed + 1), seed)];
-        for (number, lines) in orders.iter().enumerate() {
-            for shards in [1, 4] {
-                let judged = run(lines, &world, shards, &mut dice);
-                let expected = if number == 2 { &judge(lines, &world.tables) } else { &expected };
-                if let Some(words) = difference(expected, &judged) {
-                    let mut told = World { lines: lines.clone(), ..world.clone() };
-                    told.lines = smallest(&told, shards, seed);
-                    let lines: Vec<_> = told.lines.iter().map(|line| String::from_utf8_lossy(line)).collect();
-                    let small = difference(
-                        &judge(&told.lines, &world.tables),
-                        &run(&told.lines, &world, shards, &mut Dice::new(seed)),
-                    );
-                    panic!(
-                        "seed {seed}, order {number}, {shards} shards, tables {:?}\n{}\n{}",
-                        world.tables,
-                        lines.join("\n"),
-                        small.unwrap_or(words)
-                    );
+    HARD.into_iter().for_each(try_world);
+    let seeds = seeds();
+    let next = AtomicU64::new(seeds.start);
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let seed = next.fetch_add(1, Ordering::Relaxed)
+                    && seed < seeds.end
+                {
+                    try_world(seed);
                 }
-                // The same alert has the same id in any run.
-                let first = first.get_or_insert_with(|| run(lines, &world, shards, &mut dice));
-                assert_eq!(first.alerts, judged.alerts, "seed {seed}: alert ids");
-                if number == 0 {
-                    assert_eq!(judged.processed, first.processed, "seed {seed}");
-                    assert_eq!(judged.redelivered, first.redelivered, "seed {seed}");
-                }
-            }
+            });
         }
-    }
+    });
 }
 
 /// Whose finding it is changes within a batch, in which both persons are looked at in the order of their ids.

@@ -1,6 +1,7 @@
-//! What goes wrong around the running program: records that come late or from the future, floods of bad ones, sinks
-//! that do not deliver, and signals in the middle of it.
+//! What goes wrong around the running program: records that come late or from the future, floods of bad ones, clocks
+//! that are set, sinks that do not deliver, and signals in the middle of it.
 
+mod clock;
 mod poison;
 mod records;
 mod signals;

@@ -1,237 +1,46 @@
 //! The running program between topics of a real Apache Kafka; records are sent and alerts are read with kcat.
 
-use crate::support::kafka::{Broker, Key, Lines, Message};
-use crate::support::running::{address_in, get};
-use crate::support::{Backtest, City, assert_same, essence, fundwatch, stays, wait_until};
+use crate::support::kafka::{Broker, Key, Lines};
+use crate::support::{Backtest, City, assert_same, stays, wait_until};
 use flate2::read::GzDecoder;
 use serde_json::Value;
+use setup::alert;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
+use std::time::Duration;
 
+mod coordinator;
 mod faults;
+mod outage;
+mod partitions;
+mod replaced;
+mod setup;
+
+pub use setup::{Names, Running, Setup};
 
 /// What no step takes on any machine.
-const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// Topics, a group and a configuration of a test's own.
-pub struct Names {
-    pub dir: TempDir,
-    pub records: String,
-    pub alerts: String,
-    pub dead_letters: String,
-    pub group: String,
+/// A city's records, a line each, and the alerts of an undisturbed run.
+pub struct Sample {
+    pub city: City,
+    records: Vec<u8>,
+    pub expected: BTreeMap<String, Value>,
 }
 
-/// They, on a broker.
-pub struct Setup<'b> {
-    pub broker: &'b Broker,
-    pub names: Names,
-}
-
-impl<'b> Setup<'b> {
-    pub fn new(broker: &'b Broker, partitions: u32, registry: Option<&Path>) -> Setup<'b> {
-        let mut dir = tempfile::tempdir().expect("a folder");
-        // For people who look at a failed test.
-        dir.disable_cleanup(std::env::var_os("FUNDWATCH_KEEP").is_some());
-        let names = Names {
-            dir,
-            records: broker.topic("records", partitions),
-            alerts: broker.topic("alerts", 2),
-            dead_letters: broker.topic("dead-letters", 1),
-            group: Broker::unique_name("group"),
-        };
-        let registry = registry.map(|path| path.display().to_string()).unwrap_or_default();
-        let config = format!(
-            r#"
-            [engine]
-            retention = "unlimited"
-            shutdown_timeout = "5s"
-            [rules]
-            registry = "{registry}"
-            [source]
-            kind = "kafka"
-            [source.kafka]
-            brokers = "{address}"
-            topics = ["{records}"]
-            group = "{group}"
-            commit_interval = "200ms"
-            [source.kafka.properties]
-            # What a killed member leaves to the next one is waited for no longer than the broker's least.
-            "session.timeout.ms" = "6000"
-            [sinks.terminal]
-            enabled = false
-            [sinks.kafka]
-            enabled = true
-            topic = "{alerts}"
-            [sinks.sqlite]
-            path = "{store}"
-            [dead_letters]
-            kind = "kafka"
-            topic = "{dead_letters}"
-            [late]
-            path = "{late}"
-            [http]
-            listen = "127.0.0.1:0"
-            [state]
-            path = "{state}"
-            "#,
-            state = names.dir.path().join("state").display(),
-            address = broker.address(),
-            records = names.records,
-            group = names.group,
-            alerts = names.alerts,
-            store = names.dir.path().join("alerts.sqlite").display(),
-            dead_letters = names.dead_letters,
-            late = names.dir.path().join("late.jsonl").display(),
-        );
-        let setup = Setup { broker, names };
-        fs::write(setup.config(), config).expect("there is room");
-        setup
+impl Sample {
+    pub fn new() -> Sample {
+        let city = City::simulate(2_000, 15, 3);
+        let expected = Backtest::of(&city.records(), Some(&city.registry())).essences();
+        assert!(expected.len() > 20, "{}", expected.len());
+        let records = fs::read(city.records()).expect("records");
+        Sample { city, records, expected }
     }
 
-    /// Without checkpoints: a restart replays the topic.
-    fn without_state(self) -> Self {
-        let config = fs::read_to_string(self.config()).expect("a configuration");
-        fs::write(self.config(), config.replace("[state]", "[state]\n            enabled = \"off\""))
-            .expect("there is room");
-        self
+    pub fn lines(&self) -> Vec<&[u8]> {
+        self.records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect()
     }
-
-    pub fn config(&self) -> PathBuf {
-        self.names.dir.path().join("fundwatch.toml")
-    }
-
-    pub fn run(&self) -> Running {
-        self.run_with(&[])
-    }
-
-    /// Starts the program, with other values for some keys.
-    pub fn run_with(&self, keys: &[(&str, &str)]) -> Running {
-        let variables: Vec<(String, &str)> =
-            keys.iter().map(|(key, value)| (format!("FUNDWATCH__{key}"), *value)).collect();
-        let variables: Vec<(&str, &str)> = variables.iter().map(|(key, value)| (key.as_str(), *value)).collect();
-        self.run_with_environment(&variables)
-    }
-
-    /// Starts the program with variables of its environment.
-    pub fn run_with_environment(&self, variables: &[(&str, &str)]) -> Running {
-        let log = self.names.dir.path().join("log");
-        let words = OpenOptions::new().create(true).append(true).open(&log).expect("a file");
-        let mut command = fundwatch();
-        command.arg("run").arg("--config").arg(self.config()).env_remove("RUST_LOG").envs(variables.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);
-        Running { child: command.spawn().expect("it starts"), log }
-    }
-
-    /// Runs the program until it has read the topic to its end.
-    pub fn run_to_the_end(&self) {
-        let running = self.run_with(&[("SOURCE__KAFKA__UNTIL_END", "true")]);
-        let log = running.log.clone();
-        let status = running.wait("it reads the topic to its end");
-        assert!(status.success(), "{status}\n{}", fs::read_to_string(log).unwrap_or_default());
-    }
-
-    pub fn send(&self, lines: &[impl AsRef<[u8]>]) {
-        let lines: Vec<&[u8]> = lines.iter().map(AsRef::as_ref).collect();
-        self.broker.kcat_produce(&self.names.records, Lines::Bytes(&lines.join(&b'\n')), Key::None);
-    }
-
-    /// A message without a payload.
-    fn send_tombstone(&self) {
-        self.broker.kcat_produce_with(&self.names.records, Lines::Bytes(b"gone\t\n"), Key::BeforeTab, &["-Z"]);
-    }
-
-    pub fn committed(&self) -> i64 {
-        self.broker.committed_offsets(&self.names.group).values().sum()
-    }
-
-    pub fn wait_for_commit(&self, end: i64) {
-        wait_until("offsets are committed up to the end", LIMIT, || (self.committed() == end).then_some(()));
-    }
-
-    /// Waits for so many alerts, and returns all that are there.
-    fn wait_for_alerts(&self, count: usize, running: &mut Running) -> Vec<Message> {
-        wait_until(&format!("{count} alerts come"), LIMIT, || {
-            let alerts = self.broker.kcat_consume(&self.names.alerts, count, LIMIT / 20);
-            if alerts.len() < count {
-                running.assert_alive();
-                return None;
-            }
-            Some(alerts)
-        })
-    }
-
-    /// What the last revision of each alert in the topic says, where it is open.
-    pub fn open_alerts(&self) -> BTreeMap<String, Value> {
-        let mut last = BTreeMap::new();
-        // All of one alert are in one partition, in order.
-        for message in self.broker.kcat_consume_all(&self.names.alerts) {
-            let alert = alert(&message);
-            last.insert(alert["alert_id"].to_string(), alert);
-        }
-        last.values().filter(|alert| alert["status"] == "open").map(essence).collect()
-    }
-}
-
-/// The program; ended when dropped.
-pub struct Running {
-    pub child: Child,
-    pub log: PathBuf,
-}
-
-impl Running {
-    /// What it has said, for people who look at a failed test.
-    pub fn words(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// The status and the body of an answer, once it listens.
-    fn get(&self, path: &str) -> (u16, String) {
-        get(&wait_until("an address", LIMIT, || address_in(&self.words())), path)
-    }
-
-    /// Asks it to end, and returns how it did and how long that took.
-    fn terminate(self) -> (ExitStatus, Duration) {
-        let begun = Instant::now();
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
-        assert!(asked.is_ok_and(|status| status.success()), "it has ended before");
-        let status = self.wait("it ends after SIGTERM");
-        (status, begun.elapsed())
-    }
-
-    pub fn terminate_in_order(self) {
-        let log = self.log.clone();
-        let (status, time) = self.terminate();
-        let words = fs::read_to_string(log).unwrap_or_default();
-        assert!(status.success(), "{status}\n{words}");
-        assert!(time < Duration::from_secs(10), "{time:?}\n{words}");
-    }
-
-    pub fn wait(mut self, what: &str) -> ExitStatus {
-        wait_until(what, 3 * LIMIT, || self.child.try_wait().expect("it is ours"))
-    }
-
-    fn assert_alive(&mut self) {
-        let ended = self.child.try_wait().expect("it is ours");
-        assert!(ended.is_none(), "{ended:?}\n{}", self.words());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // SIGKILL; where it has ended, there is nothing to do.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-fn alert(message: &Message) -> Value {
-    serde_json::from_str(message.text()).expect("an alert is JSON")
 }
 
 fn settlement(id: &str, visit: &str, time: &str, amount: &str, more: &str) -> String {

@@ -5,36 +5,13 @@
 
 use crate::kafka::Setup;
 use crate::support::kafka::Broker;
-use crate::support::{Backtest, City, assert_same};
+use crate::support::{Backtest, City, assert_once, assert_same, counted, number};
 use crate::worlds::Dice;
 use fundwatch::fault::POINTS;
 use rusqlite::Connection;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
-
-fn number(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
-}
-
-/// How often each revision stands in a list of alerts.
-fn counted(alerts: impl Iterator<Item = Value>) -> BTreeMap<(String, u64), usize> {
-    let mut counts = BTreeMap::new();
-    for alert in alerts {
-        let id = alert["alert_id"].as_str().expect("an id").to_owned();
-        *counts.entry((id, alert["revision"].as_u64().expect("a number"))).or_default() += 1;
-    }
-    counts
-}
-
-/// Each revision once, and none left out before the last.
-fn assert_once(counts: &BTreeMap<(String, u64), usize>, where_: &str) {
-    for ((id, revision), count) in counts {
-        assert_eq!(*count, 1, "{where_}: revision {revision} of {id} is there {count} times");
-        assert!(*revision == 1 || counts.contains_key(&(id.clone(), revision - 1)), "{where_}: {id} before {revision}");
-    }
-}
 
 #[test]
 fn whenever_it_is_killed_every_alert_comes_once() {

@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
+mod disk;
+
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A folder with a configuration that reads one file.

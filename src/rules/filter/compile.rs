@@ -57,6 +57,12 @@ pub enum FilterError {
         /// The type.
         kind: String,
     },
+    /// Its value is not a number.
+    #[error("this is no number: its value is of type {kind}")]
+    NotANumber {
+        /// The type.
+        kind: String,
+    },
     /// It is too long.
     #[error("this is too long: more than {MAX_LENGTH} bytes with lists written out")]
     TooLong,
@@ -97,8 +103,29 @@ impl Compiler {
         Self { of, columns, schema: Arc::new(schema), context: Context::new() }
     }
 
-    /// Parses, checks and simplifies an expression.
+    /// Parses, checks and simplifies a condition.
     pub fn parse(&self, sql: &str) -> Result<Expr, FilterError> {
+        let expression = self.plan(sql)?;
+        let kind = expression.get_type(self.schema.as_ref()).map_err(|error| self.error(&error))?;
+        if kind != DataType::Boolean {
+            return Err(FilterError::NotACondition { kind: kind.to_string() });
+        }
+        self.finish(expression)
+    }
+
+    /// Parses, checks and simplifies an expression whose value is a number; it is given as `Float64`.
+    pub fn parse_number(&self, sql: &str) -> Result<Expr, FilterError> {
+        let expression = self.plan(sql)?;
+        let kind = expression.get_type(self.schema.as_ref()).map_err(|error| self.error(&error))?;
+        if !kind.is_numeric() {
+            return Err(FilterError::NotANumber { kind: kind.to_string() });
+        }
+        let number =
+            expression.cast_to(&DataType::Float64, self.schema.as_ref()).map_err(|error| self.error(&error))?;
+        self.finish(number)
+    }
+
+    fn plan(&self, sql: &str) -> Result<Expr, FilterError> {
         if sql.len() > MAX_LENGTH {
             return Err(FilterError::TooLong);
         }
@@ -119,20 +146,23 @@ impl Compiler {
         let failed = |error: DataFusionError| self.error(&error);
         let expression =
             SqlToRel::new(&self.context).sql_to_expr(ast, &self.schema, &mut PlannerContext::new()).map_err(failed)?;
+        self.simplifier().coerce(expression, &self.schema).map_err(failed)
+    }
+
+    fn simplifier(&self) -> ExprSimplifier {
         let info = SimplifyContext::builder()
             .with_schema(self.schema.clone())
             .with_config_options(self.context.options.clone())
             .build();
-        let simplifier = ExprSimplifier::new(info);
-        let expression = simplifier.coerce(expression, &self.schema).map_err(failed)?;
-        let kind = expression.get_type(self.schema.as_ref()).map_err(failed)?;
-        if kind != DataType::Boolean {
-            return Err(FilterError::NotACondition { kind: kind.to_string() });
-        }
+        ExprSimplifier::new(info)
+    }
+
+    fn finish(&self, expression: Expr) -> Result<Expr, FilterError> {
+        let failed = |error: DataFusionError| self.error(&error);
         if expression.is_volatile() {
             return Err(FilterError::Unsupported { message: "its value differs from call to call".to_owned() });
         }
-        let expression = simplifier.simplify(expression).map_err(failed)?;
+        let expression = self.simplifier().simplify(expression).map_err(failed)?;
         self.over(&expression, &self.schema).map_err(failed)?;
         Ok(expression)
     }

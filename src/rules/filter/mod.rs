@@ -15,7 +15,7 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
-pub use compile::{FilterError, MAX_LENGTH};
+pub use compile::{Compiler, FilterError, MAX_LENGTH};
 
 use super::rule::{CLASSES, Classes};
 use crate::record::types::Record;
@@ -24,7 +24,6 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use compile::Compiler;
 use datafusion_expr::Expr;
 use datafusion_expr::utils::split_conjunction;
 use datafusion_physical_expr::PhysicalExpr;

@@ -4,9 +4,11 @@
 //! each. Deliveries are awaited by polling in steps of a millisecond: the client's own `flush` polls in steps
 //! of 100 ms and, since rdkafka 0.38, does not return early (streams.md, section 5, B1).
 //!
-//! Alerts go out in transactions, a flush each, under one transactional id: a process that was replaced and does not
-//! know it can write nothing any more, and whoever reads what is committed sees each revision once. Where the outcome
-//! of a transaction is not known, a new producer ends it one way or the other, and what the topic has is read back.
+//! Alerts go out in transactions, a flush each, under one transactional id: whoever reads what is committed sees each
+//! revision once. Where the outcome of a transaction is not known, or the broker has fenced the producer, a new one ends
+//! it one way or the other, and what the topic has is read back. The broker fences alike where another process has taken
+//! the id and where a transaction was open for too long, as it is while the broker itself is away. What is read back
+//! tells these apart: where there are alerts that this process has not sent, it was replaced, and is at its end.
 
 use super::{Context, DeadLetter, Sink, SinkError};
 use crate::alert::{Alert, AlertId};
@@ -119,6 +121,7 @@ pub(super) fn lasting(error: &KafkaError) -> bool {
                     | Code::UnknownTopicOrPartition
                     | Code::TopicAuthorizationFailed
                     | Code::ClusterAuthorizationFailed
+                    | Code::TransactionalIdAuthorizationFailed
                     | Code::SaslAuthenticationFailed
                     | Code::UnsupportedCompressionType
                     | Code::InvalidArgument
@@ -284,10 +287,17 @@ impl KafkaTopic {
     }
 
     /// A producer that goes on where the last one left the transaction; what the topic has by then waits no more.
+    ///
+    /// # Errors
+    /// The broker cannot be asked, or another process has written meanwhile.
     fn resolve(&mut self) -> Result<BaseProducer<Deliveries>, SinkError> {
         let producer = self.connect()?;
         producer.init_transactions(PATIENCE).map_err(|source| self.error("begin transactions in", source))?;
         let there: Vec<_> = self.read_back()?.iter().map(|alert| (alert.alert_id, alert.revision)).collect();
+        let sent = |there| self.waiting.iter().any(|message| message.revision == Some(there));
+        if !there.iter().copied().all(sent) {
+            return Err(SinkError::Replaced { topic: self.topic.clone() });
+        }
         self.waiting.retain(|message| message.revision.is_none_or(|revision| !there.contains(&revision)));
         self.in_doubt = false;
         Ok(producer)

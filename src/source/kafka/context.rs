@@ -105,14 +105,17 @@ impl Context {
         let beginnings = self.beginnings(consumer, &keys)?;
         let mut offsets = TopicPartitionList::with_capacity(keys.len());
         let mut reading = self.reading.lock();
+        // What was read of partitions that were lost gets a number too.
+        reading.collect(&self.handle);
         for (key, beginning, high) in &beginnings {
             info!(partition = %key.origin().name, ?beginning, "reads a partition");
             offsets
                 .add_partition_offset(&key.topic, key.partition, Offset::Offset(beginning.start))
                 .map_err(|source| SourceError::Kafka { action: "name an offset", source })?;
             reading.partitions.assign(key, *beginning);
-            if self.resume.is_some() && beginning.start > beginning.settled {
-                // The checkpoint has them, and the run before did not come to commit them.
+            let held = self.resume.is_some() || reading.held.contains_key(key);
+            if held && beginning.start > beginning.settled {
+                // The checkpoint or the engine has them, and nobody came to commit them.
                 let delivery = self.handle.last_number();
                 reading.ledger.note(delivery, vec![(key.clone(), beginning.start)]);
             }

@@ -76,6 +76,38 @@ fn late_records_have_a_place_of_their_own_and_are_counted_by_the_families_that_m
 }
 
 #[test]
+fn however_late_within_retention_records_count() {
+    let variables = [&ONE_BY_ONE[..], &[("FUNDWATCH__ENGINE__RETENTION", "400d")]].concat();
+    let mut running = Running::start(&variables, Stdio::piped());
+    let mut stdin = running.stdin();
+    let refund = r#","refd_setl_flag":"1","init_setl_id":"S1""#;
+    let lines = [
+        settlement("S0", "2026-03-01 10:00:00", ""),
+        // An hour, a month, a year, and the last day that is retained.
+        settlement("S1", "2026-03-01 09:00:00", ""),
+        settlement("S2", "2026-02-01 10:00:00", ""),
+        settlement("S3", "2025-03-01 10:00:00", ""),
+        settlement("S4", "2025-01-25 10:00:00", ""),
+        // Beyond it, and a record that takes another out an hour late.
+        settlement("S5", "2025-01-24 10:00:00", ""),
+        settlement("R1", "2026-03-01 09:30:00", refund).replace("9000.00", "-9000.00").replace("VR1", "VS1"),
+    ];
+    for line in &lines {
+        writeln!(stdin, "{line}").expect("it reads");
+    }
+    running.wait_for_records(lines.len() as u64);
+    assert_balanced(&running.status());
+    assert_eq!(running.metric("fundwatch_dead_letters_total{reason=\"late\"}"), Some(1.0));
+    drop(stdin);
+    assert_eq!(running.end().0, Some(0), "{}", running.read("words"));
+    assert_eq!(alerted(&running), ["S0", "S1", "S2", "S3", "S4", "S1"]);
+    let last = json_lines(&running.read("out")).pop().expect("an alert");
+    assert_eq!(last["status"], "withdrawn");
+    let late = json_lines(&running.read("fundwatch-data/late.jsonl"));
+    assert_eq!((late.len(), &late[0]["kind"]), (1, &"late".into()));
+}
+
+#[test]
 fn late_records_go_to_a_topic_where_one_is_named() {
     let broker = Broker::shared();
     let topic = broker.topic("late", 1);

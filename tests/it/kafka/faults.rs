@@ -1,15 +1,8 @@
 //! Readiness, and floods of bad records, with offsets at stake.
 
-use super::{Broker, LIMIT, Running, Setup, settlement};
+use super::{Broker, LIMIT, Setup, settlement};
 use crate::support::wait_until;
 use std::fs;
-
-fn wait_for_ready(running: &Running, status: u16) -> String {
-    wait_until(&format!("/readyz answers {status}"), LIMIT, || {
-        let (found, body) = running.get("/readyz");
-        (found == status).then_some(body)
-    })
-}
 
 #[test]
 fn a_flood_of_bad_records_stops_it_at_the_same_place_each_time_and_none_of_them_is_committed() {
@@ -71,30 +64,16 @@ fn it_is_ready_once_it_has_partitions_and_has_read_them() {
     });
 
     // There is one partition: another process has none, until the first one goes.
-    let names = &setup.names;
-    let second_dir = tempfile::tempdir().expect("a folder");
-    let config = fs::read_to_string(setup.config()).expect("it is there");
-    let config = config.replace(&names.dir.path().display().to_string(), &second_dir.path().display().to_string());
-    fs::write(second_dir.path().join("fundwatch.toml"), config).expect("there is room");
-    let second = Setup {
-        broker: setup.broker,
-        names: super::Names {
-            dir: second_dir,
-            records: names.records.clone(),
-            alerts: names.alerts.clone(),
-            dead_letters: names.dead_letters.clone(),
-            group: names.group.clone(),
-        },
-    };
+    let second = setup.beside();
     let standby = second.run();
-    let body = wait_for_ready(&standby, 503);
+    let body = standby.wait_for_answer("/readyz", 503);
     assert!(body.contains("no partition") || body.contains("starting"), "{body}");
     std::thread::sleep(std::time::Duration::from_secs(5));
-    let body = wait_for_ready(&standby, 503);
+    let body = standby.wait_for_answer("/readyz", 503);
     assert!(body.contains("no partition of the topics is assigned to this process"), "{body}");
     assert_eq!(standby.get("/healthz").0, 200, "there is nothing for it to do");
     first.terminate_in_order();
-    wait_for_ready(&standby, 200);
+    standby.wait_for_answer("/readyz", 200);
     standby.terminate_in_order();
 }
 
@@ -103,16 +82,16 @@ fn a_broker_that_goes_makes_it_not_ready() {
     let mut broker = Broker::start();
     let setup = Setup::new(&broker, 1, None);
     let running = setup.run_with(&[("HTTP__READY_DELAY", "1s")]);
-    wait_for_ready(&running, 200);
+    running.wait_for_answer("/readyz", 200);
     let names = setup.names;
     broker.kill();
-    let body = wait_for_ready(&running, 503);
+    let body = running.wait_for_answer("/readyz", 503);
     assert!(body.contains("the source is in trouble"), "{body}");
     assert_eq!(running.get("/healthz").0, 200, "nothing waits that is known of");
     broker.restart();
     let setup = Setup { broker: &broker, names };
     setup.send(&[settlement("S1", "V1", "10:00:00", "8000.00", "")]);
-    wait_for_ready(&running, 200);
+    running.wait_for_answer("/readyz", 200);
     // A stop does not wait for it either.
     let _names = setup.names;
     broker.kill();

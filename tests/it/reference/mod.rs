@@ -7,12 +7,12 @@
 
 pub mod fields;
 mod json;
-mod live;
+pub mod live;
 mod records;
 mod rules;
 #[cfg(test)]
 mod tests;
-mod values;
+pub mod values;
 mod visits;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +65,11 @@ pub struct RefEvidence {
     pub role: String,
     /// Decided: `fund_pay_sumamt` of a settlement, net `inscp` of a detail, none otherwise.
     pub amount: Option<String>,
+}
+
+/// What is live after all lines of a stream.
+pub fn facts(lines: &[Vec<u8>]) -> live::Facts {
+    live::facts(&lines.iter().filter_map(|line| records::read_line(line).ok()).flatten().collect())
 }
 
 /// Judges the lines of one stream, in the order of arrival.

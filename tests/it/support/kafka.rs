@@ -1,8 +1,13 @@
-//! A real Kafka broker for tests, through `scripts/kafka` and kcat: a client that shares no code with ours.
+//! A real Kafka broker for tests, through `scripts/kafka`; records go in and out through kcat, not through our client.
 //!
 //! The script stays in the foreground while we hold its standard input. However this process ends (also `kill -9`),
 //! the kernel closes that pipe, and the script ends the broker and removes its data.
 
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -28,6 +33,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub struct Broker {
     address: String,
     dir: PathBuf,
+    properties: Vec<String>,
     /// The script that watches over the broker; none while it is killed.
     holder: Option<Child>,
 }
@@ -74,14 +80,26 @@ impl Message {
 impl Broker {
     /// Starts a broker of its own on a free port, with automatic topic creation off. Takes 2 to 4 seconds.
     pub fn start() -> Broker {
+        Broker::start_with(&[])
+    }
+
+    /// As [`Broker::start`], with properties of the broker: `&["log.retention.bytes=1000000"]`.
+    pub fn start_with(properties: &[&str]) -> Broker {
         let dir = std::env::temp_dir().join(format!(
             "fundwatch-test-{}-{}",
             process::id(),
             NEXT.fetch_add(1, Ordering::Relaxed)
         ));
-        let mut broker = Broker { address: String::new(), dir, holder: None };
+        let properties = properties.iter().map(|property| (*property).to_owned()).collect();
+        let mut broker = Broker { address: String::new(), dir, properties, holder: None };
         broker.hold("0");
         broker
+    }
+
+    /// Brokers that somebody else runs, such as the client's own imitation of a cluster: what is asked of the script does
+    /// not work with them.
+    pub fn elsewhere(address: String) -> Broker {
+        Broker { address, dir: PathBuf::from("/nonexistent"), holder: None }
     }
 
     /// The broker that all tests of this process share; [`Broker::topic`] makes names nobody else has.
@@ -109,6 +127,31 @@ impl Broker {
 
     pub fn create_topic(&self, name: &str, partitions: u32) {
         self.script(&["topic", name, "--partitions", &partitions.to_string()]);
+    }
+
+    /// Gives a topic more partitions, so many in all.
+    pub fn add_partitions(&self, topic: &str, partitions: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let more = NewPartitions::new(topic, partitions);
+        let made = runtime.block_on(admin.create_partitions([&more], &AdminOptions::new())).expect("an answer");
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+    }
+
+    /// Sets what a group without members has committed back to the beginning of a topic.
+    pub fn reset_offsets(&self, group: &str, topic: &str, partitions: i32) {
+        let consumer: BaseConsumer = self.client().set("group.id", group).create().expect("a client");
+        let mut offsets = TopicPartitionList::new();
+        for partition in 0..partitions {
+            offsets.add_partition_offset(topic, partition, Offset::Offset(0)).expect("an offset");
+        }
+        consumer.commit(&offsets, CommitMode::Sync).expect("nobody else is in the group");
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", &self.address);
+        client
     }
 
     /// Next offsets that the group has committed, by topic and partition; partitions without one are left out.
@@ -206,6 +249,22 @@ impl Broker {
         messages
     }
 
+    /// Makes the broker hang: its connections stay, and nothing is answered.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Makes a broker that hangs go on.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = fs::read_to_string(self.dir.join("broker.pid")).expect("it runs");
+        let pid = pid.split(' ').next().expect("a process");
+        assert!(Command::new("kill").args(["-s", name, pid]).status().expect("kill").success());
+    }
+
     /// Ends the broker as a crash would; its data and address are kept for [`Broker::restart`].
     pub fn kill(&mut self) {
         self.script(&["stop", "--kill", "--keep"]);
@@ -226,6 +285,7 @@ impl Broker {
         let mut holder = Command::new(SCRIPT)
             .args(["start", "--until-eof", "--port", port, "--dir"])
             .arg(&self.dir)
+            .args(self.properties.iter().flat_map(|property| ["--set", property]))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // What is sent to our group (Ctrl-C, a runner's kill) must not hit the script: it has to clean up after us.

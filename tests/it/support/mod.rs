@@ -158,3 +158,26 @@ pub fn assert_same(found: &BTreeMap<String, Value>, expected: &BTreeMap<String, 
         show(&surplus)
     );
 }
+
+/// How often each revision stands in a list of alerts.
+pub fn counted(alerts: impl Iterator<Item = Value>) -> BTreeMap<(String, u64), usize> {
+    let mut counts = BTreeMap::new();
+    for alert in alerts {
+        let id = alert["alert_id"].as_str().expect("an id").to_owned();
+        *counts.entry((id, alert["revision"].as_u64().expect("a number"))).or_default() += 1;
+    }
+    counts
+}
+
+/// Each revision once, and none left out before the last.
+pub fn assert_once(counts: &BTreeMap<(String, u64), usize>, place: &str) {
+    for ((id, revision), count) in counts {
+        assert_eq!(*count, 1, "{place}: revision {revision} of {id} is there {count} times");
+        assert!(*revision == 1 || counts.contains_key(&(id.clone(), revision - 1)), "{place}: {id} before {revision}");
+    }
+}
+
+/// A number from the environment: how much of something a test does at full length.
+pub fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+}

@@ -82,8 +82,7 @@ impl Running {
 
     /// The value of a metric with its labels, as in `fundwatch_rules{status="live"}`.
     pub fn metric(&self, name: &str) -> Option<f64> {
-        let metrics = self.get("/metrics").1;
-        metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        metric(&self.get("/metrics").1, name)
     }
 
     /// Waits until so many records were received.
@@ -106,6 +105,11 @@ impl Drop for Running {
 pub fn address_in(words: &str) -> Option<String> {
     let (_, after) = words.rsplit_once("status page: http://")?;
     after.split_once('/').map(|(address, _)| address.to_owned())
+}
+
+/// The value of a metric with its labels in what `/metrics` answers.
+pub fn metric(metrics: &str, name: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
 /// The status and the body of an answer.

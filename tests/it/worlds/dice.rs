@@ -1,5 +1,6 @@
 //! A small seeded generator (splitmix64), so that a failing case is its seed.
 
+#[derive(Clone)]
 pub struct Dice {
     state: u64,
 }

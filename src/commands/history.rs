@@ -1,0 +1,71 @@
+//! Reading files through an engine to their end, with a progress bar.
+
+use crate::engine::Engine;
+use crate::record::Batch;
+use crate::source::file::{FileSource, Progress};
+use crate::source::{self, Event, Limits, Received};
+use anyhow::{Context as _, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Batches that reading may be ahead: enough that neither side waits for the other.
+const AHEAD: usize = 3;
+
+/// Reads files and folders as one stream and hands each batch over.
+///
+/// # Errors
+/// A file cannot be read, or what `process` says.
+pub fn read(
+    paths: Vec<PathBuf>,
+    engine: &mut Engine,
+    mut process: impl FnMut(&mut Engine, &Batch) -> Result<()>,
+) -> Result<()> {
+    let files = FileSource::new(paths, Limits::bulk());
+    let progress = files.progress();
+    let running = source::start(Box::new(files), AHEAD)?;
+    let bar = Bar::new(progress);
+    loop {
+        match running.inlet.receive(Duration::from_millis(200)) {
+            Received::Event(Event::Batch(delivery)) => {
+                process(engine, &delivery.batch)?;
+                running.inlet.recycle(delivery.batch);
+                bar.update(engine);
+            }
+            Received::Event(Event::WarmUpBegins | Event::WarmUpEnds) | Received::Nothing => {}
+            Received::End => break,
+        }
+    }
+    bar.clear();
+    running.join().context("not all records could be read")
+}
+
+/// The progress bar: only where someone looks at it.
+struct Bar {
+    bar: ProgressBar,
+    progress: Progress,
+}
+
+impl Bar {
+    fn new(progress: Progress) -> Self {
+        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        let style = "{bar:30} {percent}% of {total_bytes}, {bytes_per_sec}, {msg}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        Self { bar, progress }
+    }
+
+    fn update(&self, engine: &Engine) {
+        if !self.bar.is_hidden() {
+            self.bar.set_length(self.progress.total());
+            self.bar.set_position(self.progress.passed());
+            self.bar.set_message(format!("{} records", engine.totals().records_in));
+        }
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,258 @@
+//! Aggregates: what the live records of an entity sum up to over a window of days.
+//!
+//! They are a function of the live records alone, in whole numbers, and do not depend on any order. A settlement
+//! belongs to the day of its `setl_time`, a fee detail to the settlement that it carries, a stay to the day of its
+//! discharge. What was refunded, deleted or cancelled is not there.
+
+use crate::live::details::LiveDetail;
+use crate::live::settlements::LiveSettlement;
+use crate::live::stays::Stay;
+use crate::record::value::DAY_SECONDS;
+use crate::record::{Code, Day, Ids, PersonId, VisitId};
+use crate::rules::rule::{Map, RuleSet, Set};
+
+/// In which unit a column is kept and shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    /// A count.
+    One,
+    /// Kept in fen, read in yuan.
+    Yuan,
+    /// Kept in 10^-4, read in ones: quantities of items.
+    Quantity,
+}
+
+/// Declares the columns: name, unit, meaning.
+macro_rules! columns {
+    ($($name:ident $unit:ident $meaning:literal;)*) => {
+        /// A column's place.
+        #[allow(non_camel_case_types)]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        enum Column { $($name,)* }
+
+        /// Name, unit and meaning of each column, in order.
+        pub const COLUMNS: &[(&str, Unit, &str)] = &[$((stringify!($name), Unit::$unit, $meaning),)*];
+    };
+}
+
+columns! {
+    settlements One "settlements";
+    visits One "different visits (`mdtrt_id`) among the settlements";
+    persons One "different persons among the settlements";
+    outpatient One "settlements of the classes OUTPATIENT, CHRONIC_OUTPATIENT and EMERGENCY";
+    pharmacy One "settlements of the class PHARMACY";
+    inpatient One "settlements of the class INPATIENT";
+    fee Yuan "sum of `medfee_sumamt`";
+    fund Yuan "sum of `fund_pay_sumamt`";
+    own_pay Yuan "sum of `psn_part_amt`";
+    cash Yuan "sum of `psn_cash_pay`";
+    largest_fee Yuan "the largest `medfee_sumamt`";
+    largest_fund Yuan "the largest `fund_pay_sumamt`";
+    top_person_fund Yuan "`fund_pay_sumamt` of the person with the most of it";
+    night One "settlements from 22:00 to 05:59";
+    weekend One "settlements on Saturday or Sunday";
+    round_amounts One "settlements whose `medfee_sumamt` is a multiple of 100 yuan";
+    out_of_area One "settlements whose `insuplc_admdvs` and `mdtrtarea_admvs` are given and differ";
+    busiest_hour One "the most settlements in one hour of the clock";
+    busiest_hour_persons One "the most different persons settled for in one hour of the clock";
+    active_days One "days with a settlement";
+    details One "fee details";
+    units Quantity "sum of `cnt`";
+    detail_fee Yuan "sum of `det_item_fee_sumamt`";
+    in_scope Yuan "sum of `inscp`";
+    examination_fee Yuan "`det_item_fee_sumamt` of `med_chrgitm_type` 03";
+    laboratory_fee Yuan "`det_item_fee_sumamt` of `med_chrgitm_type` 04";
+    treatment_fee Yuan "`det_item_fee_sumamt` of `med_chrgitm_type` 05 and 06";
+    consumables_fee Yuan "`det_item_fee_sumamt` of `med_chrgitm_type` 08";
+    drug_fee Yuan "`det_item_fee_sumamt` of `med_chrgitm_type` 09, 10 and 11";
+    off_catalogue_fee Yuan "`det_item_fee_sumamt` of `chrgitm_lv` 03 or 3";
+    items One "different `med_list_codg`";
+    doctors One "different `bilg_dr_codg`";
+    top_item_fee Yuan "`det_item_fee_sumamt` of the item with the most of it";
+    top_doctor_fee Yuan "`det_item_fee_sumamt` of the doctor with the most of it";
+    discharges One "stays that ended";
+    stay_days One "days of stays that ended, admission and discharge included";
+    longest_stay One "days of the longest of them";
+    short_stays One "stays of at most two days";
+    weekend_admissions One "stays that ended and began on Saturday or Sunday";
+}
+
+/// The columns of an entity's window, in the units in which they are kept, in the order of [`COLUMNS`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Aggregate {
+    values: [i64; COLUMNS.len()],
+}
+
+impl Aggregate {
+    /// A column as features read it.
+    pub fn value(&self, column: usize) -> f64 {
+        let value = self.values[column] as f64;
+        match COLUMNS[column].1 {
+            Unit::One => value,
+            Unit::Yuan => value / 100.0,
+            Unit::Quantity => value / 10_000.0,
+        }
+    }
+
+    /// The sum of what the fund paid, or of `inscp` where only details are known of the entity; in fen.
+    pub fn at_stake(&self) -> i64 {
+        let [fund, in_scope] = [Column::fund, Column::in_scope].map(|column| self.values[column as usize]);
+        if self.values[Column::settlements as usize] > 0 && fund != 0 { fund } else { in_scope }
+    }
+}
+
+/// What codes mean to columns, looked up once each.
+pub struct Meanings<'a> {
+    ids: &'a Ids,
+    rules: &'a RuleSet,
+    charges: Map<Code, Option<Column>>,
+    off_catalogue: Map<Code, bool>,
+}
+
+impl<'a> Meanings<'a> {
+    /// Under the classes of a rule set.
+    pub fn new(rules: &'a RuleSet, ids: &'a Ids) -> Self {
+        Self { ids, rules, charges: Map::default(), off_catalogue: Map::default() }
+    }
+
+    /// The column of a `med_chrgitm_type`, where it has one. Local codes go on after the national two digits.
+    fn charge(&mut self, code: Code) -> Option<Column> {
+        let ids = self.ids;
+        *self.charges.entry(code).or_insert_with(|| match code.string(ids).get(..2)? {
+            "03" => Some(Column::examination_fee),
+            "04" => Some(Column::laboratory_fee),
+            "05" | "06" => Some(Column::treatment_fee),
+            "08" => Some(Column::consumables_fee),
+            "09" | "10" | "11" => Some(Column::drug_fee),
+            _ => None,
+        })
+    }
+
+    fn is_off_catalogue(&mut self, code: Code) -> bool {
+        let ids = self.ids;
+        *self.off_catalogue.entry(code).or_insert_with(|| matches!(code.string(ids).as_str(), "3" | "03"))
+    }
+}
+
+/// Seconds of an hour.
+const HOUR: i64 = 3_600;
+/// Fen of a round amount.
+const ROUND: i64 = 100_00;
+
+/// Sums up the records of one entity and window. Every record is given once, in any order.
+pub struct Summing {
+    values: [i64; COLUMNS.len()],
+    visits: Set<VisitId>,
+    person_fund: Map<PersonId, i64>,
+    days: Set<Day>,
+    hours: Map<i64, (i64, Set<PersonId>)>,
+    item_fee: Map<Code, i64>,
+    doctor_fee: Map<Code, i64>,
+}
+
+impl Default for Summing {
+    fn default() -> Self {
+        Self {
+            values: [0; COLUMNS.len()],
+            visits: Set::default(),
+            person_fund: Map::default(),
+            days: Set::default(),
+            hours: Map::default(),
+            item_fee: Map::default(),
+            doctor_fee: Map::default(),
+        }
+    }
+}
+
+impl Summing {
+    fn add(&mut self, column: Column, value: i64) {
+        self.values[column as usize] += value;
+    }
+
+    fn raise(&mut self, column: Column, value: i64) {
+        let held = &mut self.values[column as usize];
+        *held = (*held).max(value);
+    }
+
+    /// A live settlement.
+    pub fn settlement(&mut self, settlement: &LiveSettlement, meanings: &Meanings<'_>) {
+        let row = &settlement.row;
+        let (fee, fund) = (row.medfee_sumamt.units(), row.fund_pay_sumamt.units());
+        self.add(Column::settlements, 1);
+        match crate::rules::rule::CLASSES[usize::from(meanings.rules.class(row.med_type))] {
+            "OUTPATIENT" | "CHRONIC_OUTPATIENT" | "EMERGENCY" => self.add(Column::outpatient, 1),
+            "PHARMACY" => self.add(Column::pharmacy, 1),
+            "INPATIENT" => self.add(Column::inpatient, 1),
+            _ => {}
+        }
+        self.add(Column::fee, fee);
+        self.add(Column::fund, fund);
+        self.add(Column::own_pay, row.psn_part_amt.get().unwrap_or(0));
+        self.add(Column::cash, row.psn_cash_pay.get().unwrap_or(0));
+        self.raise(Column::largest_fee, fee);
+        self.raise(Column::largest_fund, fund);
+        let second = row.setl_time.0.rem_euclid(DAY_SECONDS);
+        self.add(Column::night, i64::from(!(6 * HOUR..22 * HOUR).contains(&second)));
+        self.add(Column::weekend, i64::from(is_weekend(row.setl_time.day())));
+        self.add(Column::round_amounts, i64::from(fee > 0 && fee % ROUND == 0));
+        let areas = row.insuplc_admdvs.get().zip(row.mdtrtarea_admvs.get());
+        self.add(Column::out_of_area, i64::from(areas.is_some_and(|(insured, treated)| insured != treated)));
+        self.visits.insert(row.mdtrt_id);
+        *self.person_fund.entry(row.psn_no).or_default() += fund;
+        self.days.insert(row.setl_time.day());
+        let (count, persons) = self.hours.entry(row.setl_time.0.div_euclid(HOUR)).or_default();
+        *count += 1;
+        persons.insert(row.psn_no);
+    }
+
+    /// A live fee detail.
+    pub fn detail(&mut self, detail: &LiveDetail, meanings: &mut Meanings<'_>) {
+        let row = &detail.row;
+        self.add(Column::details, 1);
+        self.add(Column::units, detail.cnt);
+        self.add(Column::detail_fee, detail.fee);
+        self.add(Column::in_scope, detail.inscp);
+        if let Some(column) = meanings.charge(row.med_chrgitm_type) {
+            self.add(column, detail.fee);
+        }
+        if meanings.is_off_catalogue(row.chrgitm_lv) {
+            self.add(Column::off_catalogue_fee, detail.fee);
+        }
+        *self.item_fee.entry(row.med_list_codg).or_default() += detail.fee;
+        if row.bilg_dr_codg.get().is_some() {
+            *self.doctor_fee.entry(row.bilg_dr_codg).or_default() += detail.fee;
+        }
+    }
+
+    /// A stay that ended.
+    pub fn stay(&mut self, stay: &Stay) {
+        let days = i64::from(stay.days());
+        self.add(Column::discharges, 1);
+        self.add(Column::stay_days, days);
+        self.raise(Column::longest_stay, days);
+        self.add(Column::short_stays, i64::from(days <= 2));
+        self.add(Column::weekend_admissions, i64::from(is_weekend(stay.begin.day())));
+    }
+
+    /// The sums.
+    pub fn finish(mut self) -> Aggregate {
+        let most = |values: &mut dyn Iterator<Item = i64>| values.max().unwrap_or(0);
+        self.values[Column::visits as usize] = self.visits.len() as i64;
+        self.values[Column::persons as usize] = self.person_fund.len() as i64;
+        self.values[Column::active_days as usize] = self.days.len() as i64;
+        self.values[Column::top_person_fund as usize] = most(&mut self.person_fund.values().copied());
+        self.values[Column::busiest_hour as usize] = most(&mut self.hours.values().map(|(count, _)| *count));
+        self.values[Column::busiest_hour_persons as usize] =
+            most(&mut self.hours.values().map(|(_, persons)| persons.len() as i64));
+        self.values[Column::items as usize] = self.item_fee.len() as i64;
+        self.values[Column::doctors as usize] = self.doctor_fee.len() as i64;
+        self.values[Column::top_item_fee as usize] = most(&mut self.item_fee.values().copied());
+        self.values[Column::top_doctor_fee as usize] = most(&mut self.doctor_fee.values().copied());
+        Aggregate { values: self.values }
+    }
+}
+
+/// Day 0, 1 January 1970, was a Thursday.
+fn is_weekend(day: Day) -> bool {
+    (day.0 + 3).rem_euclid(7) >= 5
+}

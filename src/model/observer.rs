@@ -1,0 +1,118 @@
+//! The observer: keeps the aggregates of every entity and window up to date, and makes features of them.
+//!
+//! A window is looked at once it is over and its grace too; it is looked at again whenever one of its records changes.
+//! What it gives is a function of the live records, so it is the same live and offline, in any order, over any batches.
+
+use super::aggregate::Aggregate;
+use super::file::Model;
+use crate::engine::Engine;
+use crate::engine::observe::{Observation, Owner, Traits};
+use crate::record::Day;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The features of an entity in a window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureRow {
+    /// As in [`Observation`].
+    pub entity: String,
+    /// The first day of the window.
+    pub start: Day,
+    /// As in [`Observation`].
+    pub institution: Option<String>,
+    /// What tells peers apart.
+    pub traits: Traits,
+    /// What the fund paid, in fen.
+    pub at_stake: i64,
+    /// A value for each feature; NaN where it is missing.
+    pub values: Vec<f64>,
+}
+
+/// Keeps the aggregates of a model.
+#[derive(Default)]
+pub struct Observer {
+    /// Windows with changes, by start: those that are not over wait.
+    changed: BTreeMap<Day, BTreeSet<Owner>>,
+    /// What was seen, by window and entity.
+    seen: BTreeMap<Day, BTreeMap<String, Observation>>,
+    /// The entities of each owner that were seen in a window.
+    entities: BTreeMap<(Day, Owner), Vec<String>>,
+}
+
+impl Observer {
+    /// Takes note of days that changed: see [`Engine::take_changed_days`].
+    pub fn note(&mut self, model: &Model, days: &[(Owner, Day)]) {
+        for (owner, day) in days {
+            let persons = matches!(owner, Owner::Person(_));
+            if persons != model.watch().persons {
+                continue;
+            }
+            for start in model.file.window.starts(*day) {
+                self.changed.entry(start).or_default().insert(owner.clone());
+            }
+        }
+    }
+
+    /// Looks at the windows that are over by a day and have changed; gives their starts.
+    pub fn advance(&mut self, model: &Model, engine: &Engine, reached: Day) -> Vec<Day> {
+        let over = |start: Day| model.file.window.end(start).0 + i32::from(model.file.grace_days) <= reached.0;
+        let due: Vec<Day> = self.changed.keys().copied().take_while(|start| over(*start)).collect();
+        for start in &due {
+            let owners = self.changed.remove(start).unwrap_or_default();
+            let end = model.file.window.end(*start);
+            let windows: Vec<(Owner, Day, Day)> = owners.iter().map(|owner| (owner.clone(), *start, end)).collect();
+            let observations = engine.observe(model.file.entity, &windows);
+            let seen = self.seen.entry(*start).or_default();
+            for (owner, observations) in owners.into_iter().zip(observations) {
+                let key = (*start, owner);
+                for entity in self.entities.remove(&key).unwrap_or_default() {
+                    seen.remove(&entity);
+                }
+                if !observations.is_empty() {
+                    let names = observations.iter().map(|observation| observation.entity.clone()).collect();
+                    self.entities.insert(key, names);
+                }
+                seen.extend(observations.into_iter().map(|observation| (observation.entity.clone(), observation)));
+            }
+        }
+        due
+    }
+
+    /// The windows that were looked at.
+    pub fn windows(&self) -> impl Iterator<Item = Day> + '_ {
+        self.seen.keys().copied()
+    }
+
+    /// The features of all entities in a window, by entity.
+    pub fn features(&self, model: &Model, start: Day) -> Vec<FeatureRow> {
+        let Some(seen) = self.seen.get(&start) else {
+            return Vec::new();
+        };
+        let mut past: Vec<&BTreeMap<String, Observation>> = Vec::new();
+        if model.features.read_past() {
+            let mut before = start;
+            for _ in 0..model.file.history {
+                before = model.file.window.before(before);
+                past.extend(self.seen.get(&before));
+            }
+        }
+        let windows: Vec<(Aggregate, Vec<Aggregate>)> = seen
+            .values()
+            .map(|observation| {
+                let past = past.iter().filter_map(|window| window.get(&observation.entity));
+                (observation.aggregate, past.map(|observation| observation.aggregate).collect())
+            })
+            .collect();
+        let values = model.features.evaluate(&windows);
+        seen.values()
+            .zip(values)
+            .map(|(observation, values)| FeatureRow {
+                entity: observation.entity.clone(),
+                start,
+                institution: observation.institution.clone(),
+                traits: observation.traits.clone(),
+                at_stake: observation.aggregate.at_stake(),
+                values,
+            })
+            .collect()
+    }
+}
