@@ -136,3 +136,23 @@ fn other_columns_are_refused() {
         assert!(matches!(fitted.explain(&other, 0), Err(DetectorError::OtherColumns { .. })), "{name}");
     });
 }
+
+/// Calibrations see the scores of the fitted rows only; how much stranger further rows of the same law look differs.
+#[test]
+fn p_values_of_further_rows_by_detector() {
+    let mut random = Random::new(21, 0);
+    let mut rows = |count| {
+        // Three features of six follow from one cause, so they correlate.
+        let values = Array2::from_shape_simple_fn((count, 7), || random.normal());
+        table(Array2::from_shape_fn((count, 6), |(row, column)| {
+            values[(row, column)] + if column < 3 { values[(row, 6)] } else { 0.0 }
+        }))
+    };
+    let (fitted_on, further) = (rows(1000), rows(10_000));
+    each(|name, detector| {
+        let fitted = detector.fit(&fitted_on, 1).expect("fitted");
+        let p = fitted.p_values(&fitted.score(&further).expect("scores"));
+        let times = |level: f64| p.iter().filter(|p| **p <= level).count() as f64 / p.len() as f64 / level;
+        println!("{name}: {:.2} {:.2} {:.2}", times(0.1), times(0.01), times(0.001));
+    });
+}
