@@ -26,6 +26,8 @@ pub enum Command {
     Backtest(BacktestArgs),
     /// Writes the records of a simulated city, with its labelled frauds
     Simulate(SimulateArgs),
+    /// Measures how well the detectors of the anomaly model find labelled rows of a table
+    Evaluate(EvaluateArgs),
     /// Shows rules, checks them and runs their tests
     Rules(crate::commands::rules::RulesArgs),
     /// Shows and checks the configuration
@@ -152,6 +154,39 @@ pub struct SimulateArgs {
     /// Everything follows from it
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+}
+
+/// `fundwatch evaluate`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Detectors are fitted on all rows and score all rows; they never see the labels. The table is CSV with a \
+    header, plain or packed with gzip: numbers, and nothing where a value is missing. Labels are 1 or true for what is to be \
+    found, 0 or false for the rest.\n\n\
+    Examples:\n  \
+    fundwatch evaluate --table institutions.csv.gz --label fraud\n  \
+    fundwatch evaluate --table institutions.csv --label fraud --detector combined --json | jq .detectors[0].roc_auc"
+)]
+pub struct EvaluateArgs {
+    /// Feature table
+    #[arg(long, value_name = "FILE.csv")]
+    pub table: PathBuf,
+    /// Its column of labels
+    #[arg(long, value_name = "COLUMN")]
+    pub label: String,
+    /// Only this detector [default: all of them]
+    #[arg(long, value_name = "NAME", value_parser = detector_names())]
+    pub detector: Option<String>,
+    /// Prints the measures as one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Everything random follows from it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+fn detector_names() -> clap::builder::PossibleValuesParser {
+    let names = crate::model::detector::Detector::all().into_iter().map(|(name, _)| name);
+    clap::builder::PossibleValuesParser::new(names)
 }
 
 /// `fundwatch state`

@@ -11,6 +11,7 @@
 //! 7. [`sink`] sends them to the people who act on them.
 //!
 //! [`engine`] is steps 2 to 6, the same in the live [`pipeline`], in a backtest and in the tests of rules.
+//! Beside the rules stands the anomaly [`model`], which finds what is strange where they find what is forbidden.
 //! Around them: [`config`], [`metrics`] and [`status`], [`http`], the [`simulate`]d city, and the [`commands`] that
 //! people type ([`cli`]). Only [`clock`] reads the time of day.
 //!

@@ -7,6 +7,7 @@ use std::path::Path;
 
 pub mod backtest;
 pub mod config;
+pub mod evaluate;
 pub mod features;
 mod history;
 pub mod rules;
@@ -55,6 +56,7 @@ pub fn execute(command: Command) -> Result<Outcome> {
         Command::Run(args) => run::run(&args),
         Command::Backtest(args) => backtest::run(args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Rules(args) => rules::run(args),
         Command::State(args) => state::run(&args),

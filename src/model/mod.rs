@@ -1,18 +1,32 @@
 //! The anomaly model: what is strange, beside the rules that say what is forbidden.
 //!
-//! `days that changed → windows → aggregates → features`, then detectors and what follows from them:
+//! `days that changed → windows → aggregates → features → tables → detectors → p-values`, in the order of the data:
 //!
 //! - [`file`]: a model as its file says it;
 //! - [`window`]: spans of days;
 //! - [`aggregate`]: what the live records of an entity sum up to over a window;
 //! - [`feature`]: SQL over aggregates, and over those of the windows before;
 //! - [`observer`]: keeps the features of every entity and window up to date;
-//! - [`replay`], [`matrix`]: features over a history, and as a file.
+//! - [`replay`], [`matrix`]: features over a history, and as a file;
+//! - [`table`]: features by row, as detectors take them;
+//! - [`detector`]: learn from a table what is usual, score rows, explain a score;
+//! - [`calibrate`]: from scores to p-values;
+//! - [`counts`]: counts by hour, tested as counts;
+//! - [`measure`]: how well scores find what is labelled;
+//! - [`random`]: the same numbers for a seed.
+//!
+//! To detectors features are `f64`: they are ratios, means and counts of amounts, not amounts that are paid.
 
 pub mod aggregate;
+pub mod calibrate;
+pub mod counts;
+pub mod detector;
 pub mod feature;
 pub mod file;
 pub mod matrix;
+pub mod measure;
 pub mod observer;
+pub mod random;
 pub mod replay;
+pub mod table;
 pub mod window;

@@ -5,6 +5,7 @@ mod backtest;
 mod city;
 mod config;
 mod convergence;
+mod evaluate;
 mod faults;
 mod http;
 mod kafka;
