@@ -36,6 +36,8 @@ pub enum Command {
     State(StateArgs),
     /// Writes the features of a model over files, for training and for other tools
     Features(FeaturesArgs),
+    /// Learns from a history what is usual, for a model
+    Train(TrainArgs),
 }
 
 /// `fundwatch run`
@@ -117,6 +119,32 @@ pub struct FeaturesArgs {
     /// What is known of a window: what had come when it was looked at first, or everything
     #[arg(long, value_enum, default_value_t = AsOf::Close)]
     pub as_of: AsOf,
+    /// Folder of rules, for the classes of med_type [default: ./rules, else the built-in rules]
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+}
+
+/// `fundwatch train`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A window is learned from as it was known when it was over, not as later records changed it. The same \
+    history, model file and seed give the same bytes.\n\n\
+    Examples:\n  \
+    fundwatch train --model models/institution-week.toml --input records.jsonl.gz --out models/institution-week"
+)]
+pub struct TrainArgs {
+    /// The model file
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Files and folders of records, in the order in which they came
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub input: Vec<PathBuf>,
+    /// Folder that receives what was learned; made where it is missing
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Everything random follows from it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
     /// Folder of rules, for the classes of med_type [default: ./rules, else the built-in rules]
     #[arg(long, value_name = "DIR")]
     pub rules: Option<PathBuf>,

@@ -6,10 +6,12 @@ use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::model::file::Model;
 use crate::model::matrix;
+use crate::model::observer::FeatureRow;
 use crate::model::replay::Replay;
 use crate::pipeline::setup::load_engine;
 use anyhow::Result;
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Carries the command out.
@@ -18,36 +20,58 @@ use std::time::Instant;
 /// A file cannot be read or written. A wrong model file or wrong rules are no error but [`Outcome::Wrong`].
 pub fn run(args: FeaturesArgs) -> Result<Outcome> {
     let started = Instant::now();
-    let model = match Model::read(&args.model) {
+    let format = matrix::Format::of(&args.out)?;
+    let Some(Featured { model, rows, records }) = featured(&args.model, args.input, args.rules, args.as_of)? else {
+        return Ok(Outcome::Wrong);
+    };
+    matrix::write(&args.out, format, model.features.names(), &rows)?;
+    let windows = rows.chunk_by(|one, other| one.start == other.start).count();
+    eprintln!(
+        "{} rows, {windows} windows, {} features from {records} records in {:.1} s",
+        rows.len(),
+        model.features.names().len(),
+        started.elapsed().as_secs_f64()
+    );
+    Ok(Outcome::Done)
+}
+
+/// A model with its features over a history.
+pub(super) struct Featured {
+    pub model: Model,
+    /// By window and entity.
+    pub rows: Vec<FeatureRow>,
+    /// Records that were read.
+    pub records: u64,
+}
+
+/// Computes the features of a model file over files; `None` where the model file or the rules are wrong, which has been
+/// said.
+pub(super) fn featured(
+    model: &Path,
+    input: Vec<PathBuf>,
+    rules: Option<PathBuf>,
+    as_of: AsOf,
+) -> Result<Option<Featured>> {
+    let model = match Model::read(model) {
         Ok(model) => model,
         Err(mistake) => {
             eprintln!("{mistake}");
-            return Ok(Outcome::Wrong);
+            return Ok(None);
         }
     };
-    let format = matrix::Format::of(&args.out)?;
     let settings = config::Engine { retention: config::value::Retention(None), ..Config::default().engine };
-    let mut engine = match load_engine(args.rules, None, &settings, None) {
+    let mut engine = match load_engine(rules, None, &settings, None) {
         Ok(loaded) => loaded.engine,
         Err(mistakes) => {
             eprintln!("{}", mistakes.render(std::io::stderr().is_terminal()));
-            return Ok(Outcome::Wrong);
+            return Ok(None);
         }
     };
-    let mut replay = Replay::new(model, &mut engine, args.as_of == AsOf::Close);
-    history::read(args.input, &mut engine, |engine: &mut Engine, batch| {
+    let mut replay = Replay::new(model, &mut engine, as_of == AsOf::Close);
+    history::read(input, &mut engine, |engine: &mut Engine, batch| {
         replay.process(engine, batch);
         Ok(())
     })?;
     let (model, rows) = replay.finish(&mut engine);
-    matrix::write(&args.out, format, model.features.names(), &rows)?;
-    let windows = rows.chunk_by(|one, other| one.start == other.start).count();
-    eprintln!(
-        "{} rows, {windows} windows, {} features from {} records in {:.1} s",
-        rows.len(),
-        model.features.names().len(),
-        engine.totals().records_in,
-        started.elapsed().as_secs_f64()
-    );
-    Ok(Outcome::Done)
+    Ok(Some(Featured { model, rows, records: engine.totals().records_in }))
 }

@@ -14,6 +14,7 @@ pub mod rules;
 pub mod run;
 pub mod simulate;
 pub mod state;
+pub mod train;
 
 /// How a command ended that could be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,7 @@ pub fn execute(command: Command) -> Result<Outcome> {
         Command::Rules(args) => rules::run(args),
         Command::State(args) => state::run(&args),
         Command::Features(args) => features::run(args),
+        Command::Train(args) => train::run(args),
     }
 }
 

@@ -256,3 +256,20 @@ impl Summing {
 fn is_weekend(day: Day) -> bool {
     (day.0 + 3).rem_euclid(7) >= 5
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_lists_every_column() {
+        let unit = |unit: Unit| match unit {
+            Unit::One => "",
+            Unit::Yuan => "yuan",
+            Unit::Quantity => "units",
+        };
+        let row = |(name, of, meaning): &(&str, Unit, &str)| format!("| `{name}` | {} | {meaning} |\n", unit(*of));
+        let table: String = COLUMNS.iter().map(row).collect();
+        assert!(include_str!("../../docs/models.md").contains(&table), "docs/models.md should have:\n{table}");
+    }
+}

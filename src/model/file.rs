@@ -1,6 +1,9 @@
 //! A model file: `models/<name>.toml`.
 
+use super::budget::Budget;
+use super::detector::Detector;
 use super::feature::{FeatureError, Features};
+use super::peers::PeerRule;
 use super::window::Window;
 use crate::detect::Watch;
 use crate::engine::observe::EntityKind;
@@ -70,6 +73,15 @@ pub struct ModelFile {
     pub history: u16,
     /// SQL over the columns of aggregates, by name; in the order of the file.
     pub features: toml::Table,
+    /// Who is looked at beside whom.
+    #[serde(default)]
+    pub peers: PeerRule,
+    /// The detector: see `docs/detectors.md`.
+    #[serde(default = "default_detector")]
+    pub detector: String,
+    /// How much may be told of.
+    #[serde(default)]
+    pub budget: Budget,
 }
 
 /// A name in both languages.
@@ -86,6 +98,10 @@ impl From<Name> for Bilingual {
     fn from(Name { zh, en }: Name) -> Self {
         Self { zh, en }
     }
+}
+
+fn default_detector() -> String {
+    "combined".to_owned()
 }
 
 fn default_grace() -> u16 {
@@ -134,6 +150,13 @@ impl Model {
         }
         if !(1..=60).contains(&file.history) {
             return Err(value("history", "must be 1 to 60 windows"));
+        }
+        if Detector::named(&file.detector).is_none() {
+            let names: Vec<&str> = Detector::all().into_iter().map(|(name, _)| name).collect();
+            return Err(value("detector", &format!("must be one of {}", names.join(", "))));
+        }
+        if !(file.budget.q > 0.0 && file.budget.q < 1.0) {
+            return Err(value("budget", "q must be between 0 and 1"));
         }
         if file.features.is_empty() {
             return Err(value("features", "must have one at least: name = \"SQL\""));

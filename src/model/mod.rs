@@ -1,6 +1,7 @@
 //! The anomaly model: what is strange, beside the rules that say what is forbidden.
 //!
-//! `days that changed → windows → aggregates → features → tables → detectors → p-values`, in the order of the data:
+//! `days that changed → windows → aggregates → features → departures from peers → detectors → p-values →
+//! budget`, in the order of the data:
 //!
 //! - [`file`]: a model as its file says it;
 //! - [`window`]: spans of days;
@@ -8,9 +9,12 @@
 //! - [`feature`]: SQL over aggregates, and over those of the windows before;
 //! - [`observer`]: keeps the features of every entity and window up to date;
 //! - [`replay`], [`matrix`]: features over a history, and as a file;
+//! - [`peers`]: what is usual among entities like one another;
 //! - [`table`]: features by row, as detectors take them;
 //! - [`detector`]: learn from a table what is usual, score rows, explain a score;
 //! - [`calibrate`]: from scores to p-values;
+//! - [`budget`]: which of the strange are told of;
+//! - [`trained`]: all that was learned, as a file;
 //! - [`counts`]: counts by hour, tested as counts;
 //! - [`measure`]: how well scores find what is labelled;
 //! - [`random`]: the same numbers for a seed.
@@ -18,6 +22,7 @@
 //! To detectors features are `f64`: they are ratios, means and counts of amounts, not amounts that are paid.
 
 pub mod aggregate;
+pub mod budget;
 pub mod calibrate;
 pub mod counts;
 pub mod detector;
@@ -26,7 +31,9 @@ pub mod file;
 pub mod matrix;
 pub mod measure;
 pub mod observer;
+pub mod peers;
 pub mod random;
 pub mod replay;
 pub mod table;
+pub mod trained;
 pub mod window;

@@ -81,6 +81,11 @@ impl Detector {
         ]
     }
 
+    /// A detector with its defaults, by name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().into_iter().find(|(known, _)| *known == name).map(|(_, detector)| detector)
+    }
+
     /// Learns from a table what is usual.
     ///
     /// # Errors
