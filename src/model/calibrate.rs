@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn p_values_of_further_rows_are_uniform() {
         for law in LAWS {
-            let seen = frequencies(law, 2000, 0.0, [0.5, 0.1, 0.01, 0.001]);
+            let seen = frequencies(law, 2000, 0.0, [0.5, 0.1, 0.01, 0.001, 0.0001]);
             println!("{law}: {seen:.3?}");
             // Four standard errors: a fit's share under α has the standard deviation √(α/2000), and a million rows are drawn.
             for (frequency, bound) in seen.iter().zip([0.01, 0.02, 0.06, 0.20]) {
