@@ -29,7 +29,8 @@ fn elsewhere(folder: &Path, detector: &str) -> Vec<(String, f64)> {
     tables.map(|line| (line[0].to_owned(), line[place].parse().expect("a number"))).collect()
 }
 
-fn tables(folder: &Path) -> Vec<(String, Table, Vec<bool>)> {
+/// The tables with at most so many rows.
+fn tables(folder: &Path, most: usize) -> Vec<(String, Table, Vec<bool>)> {
     let names = elsewhere(folder, "PCA").into_iter().map(|(name, _)| name);
     names
         .map(|name| {
@@ -37,6 +38,7 @@ fn tables(folder: &Path) -> Vec<(String, Table, Vec<bool>)> {
                 Table::read_labelled(&folder.join(format!("{name}.csv.gz")), "label").expect("a table");
             (name, table, labels)
         })
+        .filter(|(_, table, _)| table.rows() <= most)
         .collect()
 }
 
@@ -52,7 +54,7 @@ fn mean(values: &[f64]) -> f64 {
 #[test]
 fn detectors_do_as_well_as_other_implementations() {
     let Some(folder) = adbench() else { return };
-    let tables = tables(&folder);
+    let tables = tables(&folder, usize::MAX);
     let named = |name: &str| Detector::all().into_iter().find(|known| known.0 == name).expect("a detector").1;
     let full = Mixture { components: 1, covariance: Covariance::Full, ..Mixture::default() };
     let shared = [
@@ -84,7 +86,9 @@ fn detectors_do_as_well_as_other_implementations() {
 #[test]
 fn the_combined_detector_finds_what_it_is_said_to_find() {
     let Some(folder) = adbench() else { return };
-    let areas: Vec<f64> = tables(&folder)
+    // The six largest tables take nine tenths of the time; `FUNDWATCH_TABLES=all` takes them too.
+    let all = std::env::var("FUNDWATCH_TABLES").is_ok_and(|tables| tables == "all");
+    let areas: Vec<f64> = tables(&folder, if all { usize::MAX } else { 2000 })
         .iter()
         .map(|(name, table, labels)| {
             let area = area(&Detector::Combined, table, labels);
@@ -92,7 +96,7 @@ fn the_combined_detector_finds_what_it_is_said_to_find() {
             area
         })
         .collect();
-    println!("mean: {:.4}", mean(&areas));
+    println!("mean of {}: {:.4}", areas.len(), mean(&areas));
     assert!(mean(&areas) >= 0.785, "{}", mean(&areas));
 }
 
