@@ -90,7 +90,7 @@ impl Retention {
     }
 
     /// The horizon, where it has moved since alerts were last retired.
-    pub(super) fn to_retire(&mut self) -> Option<Day> {
+    pub(super) fn take_due(&mut self) -> Option<Day> {
         (self.horizon > self.retired).then(|| {
             self.retired = self.horizon;
             self.horizon

@@ -137,7 +137,7 @@ impl<'a> Meanings<'a> {
 /// Seconds of an hour.
 const HOUR: i64 = 3_600;
 /// Fen of a round amount.
-const ROUND: i64 = 100_00;
+const ROUND: i64 = 10_000;
 
 /// Sums up the records of one entity and window. Every record is given once, in any order.
 pub struct Summing {

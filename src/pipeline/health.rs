@@ -82,7 +82,7 @@ impl Health {
     /// Looks at the facts of this moment.
     pub fn look(&mut self, now: Instant, facts: &Facts<'_>) -> Verdict {
         let lag = facts.source.lag.iter().map(|lag| lag.records).sum();
-        let stalled = self.stalled(now, facts, lag);
+        let stalled = self.hung(now, facts.source).or(self.stalled(now, facts, lag));
         // All are looked at each time: each remembers since when.
         let warming_up = facts.warming_up || facts.source.warm_up_ahead;
         let reads = facts.source.waits_for.is_none() && !warming_up;
@@ -94,6 +94,20 @@ impl Health {
             stalled.clone(),
         ];
         Verdict { not_ready: at_once.into_iter().chain(lasting).flatten().next(), stalled }
+    }
+
+    /// A source that hangs in its client does not know of lag either.
+    fn hung(&self, now: Instant, source: &Condition) -> Option<Trouble> {
+        let silent = now.saturating_duration_since(source.alive?);
+        // Calls that wait for an answer take up to a third of this.
+        let hangs = !self.limits.stalled_after.is_zero() && silent >= self.limits.stalled_after;
+        hangs.then(|| {
+            let seconds = silent.as_secs();
+            trouble(
+                Cause::Stalled,
+                format!("the source's client has not come back for {seconds} s (http.stalled_after)"),
+            )
+        })
     }
 
     fn stalled(&mut self, now: Instant, facts: &Facts<'_>, lag: u64) -> Option<Trouble> {
@@ -298,5 +312,16 @@ mod tests {
         assert!(stalled.words.ends_with("the kafka sink is full and takes nothing: no answer"), "{stalled:?}");
         world.health.limits.stalled_after = Duration::ZERO;
         assert_eq!(world.at(10_000).stalled, None, "switched off");
+    }
+
+    #[test]
+    fn a_source_that_hangs_in_its_client_is_seen_without_any_lag() {
+        let mut world = World::new();
+        world.source.alive = Some(world.start);
+        assert_eq!(world.at(29).stalled, None);
+        let stalled = world.at(31).stalled.expect("it hangs");
+        assert_eq!(stalled.words, "the source's client has not come back for 31 s (http.stalled_after)");
+        world.source.alive = Some(world.start + Duration::from_secs(32));
+        assert_eq!(world.at(33).stalled, None);
     }
 }

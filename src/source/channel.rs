@@ -74,6 +74,7 @@ struct State {
     trouble: Option<String>,
     waits_for: Option<&'static str>,
     counts: Counts,
+    alive: Option<Instant>,
 }
 
 /// How a source is doing.
@@ -91,6 +92,8 @@ pub struct Condition {
     pub warm_up_ahead: bool,
     /// Counts since the start.
     pub counts: Counts,
+    /// When a source that could hang in a client of its own last came by; `None`: it says nothing of that.
+    pub alive: Option<Instant>,
 }
 
 struct Shared {
@@ -246,6 +249,11 @@ impl Handle {
         self.shared.state.lock().lag = lag;
     }
 
+    /// The source's thread has come by: whoever calls this once must go on with it.
+    pub fn is_alive(&self) {
+        self.shared.state.lock().alive = Some(Instant::now());
+    }
+
     /// Publishes what is wrong, or that nothing is.
     pub fn set_trouble(&self, trouble: Option<String>) {
         self.shared.state.lock().trouble = trouble;
@@ -322,6 +330,7 @@ impl Inlet {
             pending: state.events.len(),
             warm_up_ahead: state.events.iter().any(|event| matches!(event, Event::WarmUpBegins)),
             counts: state.counts,
+            alive: state.alive.filter(|_| !state.ended),
         }
     }
 }

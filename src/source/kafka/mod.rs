@@ -136,6 +136,7 @@ impl Reader<'_> {
 
     fn run(&mut self) -> Result<(), SourceError> {
         while !self.outlet.stopping() {
+            self.outlet.is_alive();
             self.after_rebalance()?;
             self.turn()?;
             self.end_warm_up()?;
@@ -346,6 +347,7 @@ impl Reader<'_> {
             if self.outlet.stopping() {
                 return Ok(());
             }
+            self.outlet.is_alive();
             if !std::mem::replace(&mut paused, true) {
                 let keys = self.reading().partitions.keys();
                 self.pause(&keys)?;

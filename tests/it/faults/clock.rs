@@ -1,10 +1,15 @@
-//! The wall clock is set forward while it runs, and back while it is away. Only it: what measures intervals goes on, as
-//! it does in reality.
+//! The wall clock is set forward and back, while the program runs and while it is away. Only it: what measures intervals
+//! goes on, as it does in reality. Records come by standard input: the Kafka client waits by the wall clock, and hangs
+//! under libfaketime (docs/reliability.md).
 
-use crate::kafka::{Running, Sample, Setup};
-use crate::support::kafka::Broker;
+use crate::support::running::{LIMIT, Running};
+use crate::support::{Backtest, City, assert_same, essence, json_lines, wait_until};
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
 
 /// libfaketime, which `./dev test` installs.
 fn library() -> String {
@@ -15,60 +20,68 @@ fn library() -> String {
 }
 
 #[test]
-#[ignore = "the Kafka client hangs under libfaketime; see docs/reliability.md"]
 fn a_clock_that_is_set_changes_no_alert() {
-    let sample = Sample::new();
-    let lines = sample.lines();
-    let parts: Vec<_> = lines.chunks(lines.len().div_ceil(6)).collect();
-    let setup = Setup::new(Broker::shared(), 2, Some(&sample.city.registry()));
-    let (library, clock) = (library(), setup.names.dir.path().join("clock"));
+    let city = City::simulate(2_000, 15, 3);
+    let expected = Backtest::of(&city.records(), Some(&city.registry())).essences();
+    let records = fs::read(city.records()).expect("records");
+    let lines: Vec<&[u8]> = records.split_inclusive(|byte| *byte == b'\n').collect();
+    let dir = Arc::new(tempfile::tempdir().expect("a folder"));
+    let (library, clock) = (library(), dir.path().join("clock"));
     // In one step: an empty file would be a clock that is right for a moment.
     let set = |offset: &str| {
         let new = clock.with_extension("new");
         fs::write(&new, offset).and_then(|()| fs::rename(&new, &clock)).expect("there is room");
     };
-    let clock_name = clock.display().to_string();
+    let (clock_name, registry) = (clock.display().to_string(), city.registry().display().to_string());
     let variables = [
         ("LD_PRELOAD", library.as_str()),
         ("FAKETIME_TIMESTAMP_FILE", &clock_name),
         ("FAKETIME_NO_CACHE", "1"),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
         ("DONT_FAKE_MONOTONIC", "1"),
+        ("FUNDWATCH__SOURCE__KIND", "stdin"),
+        ("FUNDWATCH__RULES__REGISTRY", &registry),
+        ("FUNDWATCH__STATE__ENABLED", "on"),
         ("FUNDWATCH__STATE__INTERVAL", "200ms"),
-        ("FUNDWATCH__ENGINE__RETENTION", "400d"),
         ("FUNDWATCH__ENGINE__BATCH_MESSAGES", "100"),
+        ("FUNDWATCH__SINKS__TERMINAL__ENABLED", "false"),
+        ("FUNDWATCH__SINKS__FILE__ENABLED", "true"),
+        ("FUNDWATCH__SINKS__FILE__PATH", "alerts.jsonl"),
+        ("FUNDWATCH__SINKS__SQLITE__PATH", "alerts.sqlite"),
     ];
+    let mut parts = lines.chunks(lines.len().div_ceil(6));
     let mut sent = 0;
-    // Sends a part, and returns the records' own time after it.
-    let mut send = |running: &Running, part: &[&[u8]]| {
-        let before = running.checkpoint();
-        setup.send(part);
-        sent += part.len() as i64;
-        setup.wait_for_commit(sent);
-        running.wait_for_checkpoint_after(before);
-        assert_eq!(running.get("/readyz").0, 200);
-        running.status()["event_time"].as_str().expect("a time").to_owned()
+    // Sends the next part to a program whose clock is set meanwhile, and waits for a checkpoint that has it.
+    let mut send = |running: &Running, stdin: &mut dyn Write, offset: &str| {
+        let part = parts.next().expect("six parts").concat();
+        let before = running.metric("fundwatch_checkpoint_number").unwrap_or(0.0);
+        let (first, second) = part.split_at(part.len() / 2);
+        stdin.write_all(first).expect("it reads");
+        set(offset);
+        stdin.write_all(second).expect("it reads");
+        sent += part.iter().filter(|byte| **byte == b'\n').count() as u64;
+        running.wait_for_records(sent);
+        let later = || (running.metric("fundwatch_checkpoint_number") > Some(before)).then_some(());
+        wait_until("a checkpoint is written", LIMIT, later);
+        assert_eq!(running.get("/healthz").0, 200, "{offset}");
     };
-    // The clock is never behind the real one: under libfaketime the Kafka client hangs then from the start on.
-    set("+0");
-    let running = setup.run_with_environment(&variables);
-    let first = send(&running, parts[0]);
-    set("+900d");
-    let second = send(&running, parts[1]);
-    assert!(second > first, "{second}");
-    running.terminate_in_order();
-    // Checkpoints and alerts are dated later than now.
-    set("+0");
-    let running = setup.run_with_environment(&variables);
-    assert!(send(&running, parts[2]) > second);
-    assert!(running.words().contains("a checkpoint is taken back"), "{}", running.words());
-    set("+3000d");
-    send(&running, parts[3]);
-    drop(running);
-    set("+30d");
-    let running = setup.run_with_environment(&variables);
-    send(&running, parts[4]);
-    send(&running, parts[5]);
-    running.terminate_in_order();
-    setup.assert_undisturbed(&sample.expected);
+    for (at_start, then) in [("+0", ["+900d", "-400d"]), ("-30d", ["+5000d", "-3000d"]), ("+40d", ["-1d", "+0"])] {
+        set(at_start);
+        let mut running = Running::start_in(dir.clone(), &variables, Stdio::piped());
+        let mut stdin = running.stdin();
+        then.iter().for_each(|offset| send(&running, &mut stdin, offset));
+        running.signal("TERM");
+        let (code, time) = running.end();
+        let words = running.read("words");
+        assert_eq!(code, Some(0), "{words}");
+        assert!(time.as_secs() < 10, "{time:?}\n{words}");
+    }
+    let mut last = BTreeMap::new();
+    for alert in json_lines(&fs::read_to_string(dir.path().join("alerts.jsonl")).expect("alerts")) {
+        let before = last.insert(alert["alert_id"].to_string(), alert.clone());
+        let before = before.and_then(|before| before["revision"].as_u64()).unwrap_or(0);
+        assert_eq!(alert["revision"].as_u64(), Some(before + 1), "{alert}");
+    }
+    let open = last.values().filter(|alert| alert["status"] == "open").map(essence).collect();
+    assert_same(&open, &expected);
 }

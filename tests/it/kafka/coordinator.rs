@@ -53,7 +53,9 @@ impl Cluster {
             .expect("a consumer");
         wait_until("offsets are committed up to the end", LIMIT, || {
             let mut asked = TopicPartitionList::new();
-            (0..PARTITIONS).for_each(|partition| drop(asked.add_partition(&setup.names.records, partition)));
+            for partition in 0..PARTITIONS {
+                asked.add_partition(&setup.names.records, partition);
+            }
             let committed = consumer.committed_offsets(asked, LIMIT / 6).ok()?;
             let offset = |offset| if let Offset::Offset(offset) = offset { offset } else { 0 };
             let sum: i64 = committed.elements().iter().map(|element| offset(element.offset())).sum();

@@ -99,7 +99,7 @@ impl Broker {
     /// Brokers that somebody else runs, such as the client's own imitation of a cluster: what is asked of the script does
     /// not work with them.
     pub fn elsewhere(address: String) -> Broker {
-        Broker { address, dir: PathBuf::from("/nonexistent"), holder: None }
+        Broker { address, dir: PathBuf::from("/nonexistent"), properties: Vec::new(), holder: None }
     }
 
     /// The broker that all tests of this process share; [`Broker::topic`] makes names nobody else has.
