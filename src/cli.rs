@@ -192,7 +192,7 @@ pub struct SimulateArgs {
     found, 0 or false for the rest.\n\n\
     Examples:\n  \
     fundwatch evaluate --table institutions.csv.gz --label fraud\n  \
-    fundwatch evaluate --table institutions.csv --label fraud --detector combined --json | jq .detectors[0].roc_auc"
+    fundwatch evaluate --table institutions.csv --label fraud --detector combined --json"
 )]
 pub struct EvaluateArgs {
     /// Feature table

@@ -1,4 +1,4 @@
-//! The detectors on tables that others have published figures for, and the command as people type it.
+//! The detectors on tables that come with figures of other implementations, and the command as people type it.
 
 use crate::support::{fundwatch, succeed};
 use fundwatch::model::detector::Detector;
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-/// The 17 tables of ADBench with the published figures, where they lie beside the repository.
+/// The 17 tables of ADBench with the figures of other implementations, where they lie beside the repository.
 fn adbench() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/adbench");
     if !path.exists() {
@@ -20,8 +20,8 @@ fn adbench() -> Option<PathBuf> {
     Some(path)
 }
 
-/// Published ROC-AUC by table, of one detector.
-fn published(folder: &Path, detector: &str) -> Vec<(String, f64)> {
+/// ROC-AUC by table of one detector, by another implementation.
+fn elsewhere(folder: &Path, detector: &str) -> Vec<(String, f64)> {
     let text = fs::read_to_string(folder.join("baselines_roc_auc.csv")).expect("figures");
     let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let place = lines.next().expect("a header").iter().position(|name| *name == detector).expect("a detector");
@@ -29,14 +29,16 @@ fn published(folder: &Path, detector: &str) -> Vec<(String, f64)> {
     tables.map(|line| (line[0].to_owned(), line[place].parse().expect("a number"))).collect()
 }
 
-fn tables(folder: &Path) -> Vec<(String, Table, Vec<bool>)> {
-    let names = published(folder, "PCA").into_iter().map(|(name, _)| name);
+/// The tables with at most so many rows.
+fn tables(folder: &Path, most: usize) -> Vec<(String, Table, Vec<bool>)> {
+    let names = elsewhere(folder, "PCA").into_iter().map(|(name, _)| name);
     names
         .map(|name| {
             let (table, labels) =
                 Table::read_labelled(&folder.join(format!("{name}.csv.gz")), "label").expect("a table");
             (name, table, labels)
         })
+        .filter(|(_, table, _)| table.rows() <= most)
         .collect()
 }
 
@@ -50,9 +52,9 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 #[test]
-fn detectors_do_as_well_as_published() {
+fn detectors_do_as_well_as_other_implementations() {
     let Some(folder) = adbench() else { return };
-    let tables = tables(&folder);
+    let tables = tables(&folder, usize::MAX);
     let named = |name: &str| Detector::all().into_iter().find(|known| known.0 == name).expect("a detector").1;
     let full = Mixture { components: 1, covariance: Covariance::Full, ..Mixture::default() };
     let shared = [
@@ -68,23 +70,25 @@ fn detectors_do_as_well_as_published() {
     ];
     let mut off = Vec::new();
     for (name, detector) in shared {
-        let theirs: Vec<f64> = published(&folder, name).into_iter().map(|(_, area)| area).collect();
+        let theirs: Vec<f64> = elsewhere(&folder, name).into_iter().map(|(_, area)| area).collect();
         let ours: Vec<f64> = tables.iter().map(|(_, table, labels)| area(&detector, table, labels)).collect();
-        println!("{name}: {:.4}, published {:.4}", mean(&ours), mean(&theirs));
+        println!("{name}: {:.4}, elsewhere {:.4}", mean(&ours), mean(&theirs));
         for ((table, ..), (ours, theirs)) in tables.iter().zip(ours.iter().zip(&theirs)) {
-            println!("  {table}: {ours:.3}, published {theirs:.3}");
+            println!("  {table}: {ours:.3}, elsewhere {theirs:.3}");
         }
         if (mean(&ours) - mean(&theirs)).abs() > 0.01 {
             off.push(name);
         }
     }
-    assert!(off.is_empty(), "further than 0.01 from what is published: {off:?}");
+    assert!(off.is_empty(), "further than 0.01 from the other implementation: {off:?}");
 }
 
 #[test]
-fn the_combined_detector_does_better_than_any_of_them() {
+fn the_combined_detector_finds_what_it_is_said_to_find() {
     let Some(folder) = adbench() else { return };
-    let areas: Vec<f64> = tables(&folder)
+    // The six largest tables take nine tenths of the time; `FUNDWATCH_TABLES=all` takes them too.
+    let all = std::env::var("FUNDWATCH_TABLES").is_ok_and(|tables| tables == "all");
+    let areas: Vec<f64> = tables(&folder, if all { usize::MAX } else { 2000 })
         .iter()
         .map(|(name, table, labels)| {
             let area = area(&Detector::Combined, table, labels);
@@ -92,7 +96,7 @@ fn the_combined_detector_does_better_than_any_of_them() {
             area
         })
         .collect();
-    println!("mean: {:.4}", mean(&areas));
+    println!("mean of {}: {:.4}", areas.len(), mean(&areas));
     assert!(mean(&areas) >= 0.785, "{}", mean(&areas));
 }
 

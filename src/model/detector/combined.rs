@@ -1,7 +1,7 @@
 //! One score from several kinds of detectors: the mean over families of the log-tail −ln p of their members.
 //!
 //! What a p-value is to each member is said by its own [`Calibration`], so members need no common scale and none can
-//! outvote the others by the size of its numbers. The sum of log-tails is Fisher's way (1925) of combining tests. Against
+//! outvote the others by the size of its numbers; of fitted rows it is their rank, of stranger ones an extrapolation. The sum of log-tails is Fisher's way (1925) of combining tests. Against
 //! a mean of ranks it lets one member that is sure outweigh several that are not: a fraud departs in one respect, and
 //! most members do not look at that one.
 //!
