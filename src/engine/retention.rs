@@ -3,12 +3,13 @@
 
 use super::{Engine, Options};
 use crate::detect::World;
+use crate::live::Mail;
 use crate::live::checks::Checks;
 use crate::live::settlements::Settlements;
 use crate::live::visits::Visits;
 use crate::record::decode::Window;
 use crate::record::marks::Marks;
-use crate::record::{Day, Time};
+use crate::record::{Day, PersonId, Time};
 
 /// The time that records have reached, and what follows from it.
 pub(super) struct Retention {
@@ -125,12 +126,14 @@ impl Engine {
 
     fn drop_before(&mut self, horizon: Day) {
         let ids = self.ids.clone();
-        let mut any = false;
+        let mut persons: Mail<PersonId> = crate::live::mail(&ids);
         for number in 0..ids.shards() {
             let settlements = Settlements { shards: &self.settlements, ids: &ids };
             let checks = Checks { shards: &self.checks, ids: &ids };
             let gone = self.visits[number].expire(horizon, settlements, checks);
-            any |= !gone.settlements.is_empty() || !gone.checks.is_empty();
+            for person in gone.persons {
+                persons[ids.persons.shard_of(person.0)].push(person);
+            }
             for id in gone.settlements {
                 self.settlements[ids.settlements.shard_of(id.0)].forget(id, &ids);
             }
@@ -139,9 +142,11 @@ impl Engine {
             }
             self.inventory[number].forget_before(horizon.start());
         }
-        if !any {
+        if persons.iter().all(Vec::is_empty) {
             return;
         }
+        // Not all that a person's timeline points to is told by the records that go: now and then all are looked at.
+        let sweep = self.time.must_sweep();
         let world = World {
             plan: &self.plan,
             settlements: Settlements { shards: &self.settlements, ids: &ids },
@@ -149,10 +154,14 @@ impl Engine {
             ids: &ids,
             watch: self.watch,
         };
-        for shard in &mut self.timelines {
-            shard.forget_before(horizon, &world);
+        for persons in &mut persons {
+            persons.sort_unstable();
+            persons.dedup();
         }
-        if self.time.must_sweep() {
+        self.workers.each(&mut self.timelines, persons, |_, shard, persons| {
+            shard.forget_before(horizon, Some(persons).filter(|_| !sweep), &world);
+        });
+        if sweep {
             self.sweep();
         }
     }

@@ -153,6 +153,12 @@ impl StayRecords {
         is_before(discharge, admission).then_some((admission, discharge))
     }
 
+    /// The persons that the records name.
+    pub fn persons(&self) -> impl Iterator<Item = PersonId> + '_ {
+        let admission = self.admission.iter().map(|row| row.psn_no);
+        admission.chain(self.discharges.iter().map(|row| row.psn_no))
+    }
+
     /// The latest time among the records, for retention.
     pub fn latest(&self) -> Time {
         let ends = self.discharges.iter().map(|row| row.endtime);

@@ -77,6 +77,8 @@ pub struct Gone {
     pub settlements: Vec<SettlementId>,
     /// Its checks.
     pub checks: Vec<CheckId>,
+    /// The persons that its records name; some more than once.
+    pub persons: Vec<PersonId>,
 }
 
 /// A visit that the batch at hand touches, unpacked.
@@ -471,6 +473,10 @@ impl VisitShard {
             }
             self.rows -= rows.len();
             gone.settlements.extend(state.settlements());
+            gone.persons.extend(state.settlements().filter_map(|id| settlements.kept(id)).map(|row| row.psn_no));
+            gone.persons.extend(rows.iter().map(|row| row.row.psn_no));
+            let records = state.extra.iter().map(|extra| &extra.records);
+            gone.persons.extend(records.flat_map(StayRecords::persons));
             gone.checks.extend(state.extra.iter().flat_map(|extra| &extra.checks));
             self.heap.free(state.block);
             *state = State::default();

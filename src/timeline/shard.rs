@@ -98,11 +98,16 @@ impl TimelineShard {
         self.evaluate_keys(keys, world, changes);
     }
 
-    /// Drops what is from before the horizon or points to things that are gone. Alerts that rest on it stand.
-    pub fn forget_before(&mut self, horizon: Day, world: &World<'_>) {
+    /// Drops what is from before the horizon or points to things that are gone: of these persons of the shard, or of all.
+    /// Alerts that rest on it stand.
+    pub fn forget_before(&mut self, horizon: Day, persons: Option<Vec<PersonId>>, world: &World<'_>) {
         let settlement = |id| !world.settlements.is_known(id);
         let visit = |id| !world.visits.is_known(id);
-        for index in self.persons.indices().collect::<Vec<_>>() {
+        let places: Vec<usize> = match persons {
+            Some(persons) => persons.into_iter().map(|person| world.ids.persons.index_of(person.0)).collect(),
+            None => self.persons.indices().collect(),
+        };
+        for index in places {
             self.persons.entry(index).forget(settlement, visit);
         }
         self.institutions.retain(|_, institution| {

@@ -118,8 +118,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn nothing_grows_under_a_steady_load() {
     let (seconds, rate) = (number("FUNDWATCH_SOAK", 24), number("FUNDWATCH_RATE", 1_000));
     let persons = number("FUNDWATCH_PERSONS", 10_000);
-    // What is retained fills in a fraction of the run: a person is settled for about once in fifty days.
-    let days = (rate * seconds * 50 / persons / 6).clamp(2, 400);
+    // What is retained fills in a sixth of the run: a person is settled for about once in 25 days.
+    let days = (rate * seconds * 25 / persons / 6).clamp(2, 400);
     // The disk need not hold an hour of records.
     let broker = Broker::start_with(&["log.retention.bytes=1000000000", "log.segment.bytes=100000000"]);
     let setup = Setup::new(&broker, 2, None);
