@@ -151,7 +151,9 @@ fn nothing_grows_under_a_steady_load() {
     let most = |number, of: fn(&Sample) -> usize| quarter(number).iter().map(of).max().expect("samples");
     let (second, last) = (memory(1), memory(3));
     eprintln!("{sent} records, {days} days retained; memory {:.0} MB, then {:.0} MB", second / 1e6, last / 1e6);
-    assert!(last < second * 1.1 + 2e6, "memory grows from {second} to {last} bytes");
+    // In a short run caches and pages of the allocator still fill.
+    let bearable = if seconds < 200 { 1.25 } else { 1.05 };
+    assert!(last < second * bearable, "memory grows from {second} to {last} bytes");
     let descriptors = |number| most(number, |sample| sample.descriptors);
     // A connection may be made anew, and a segment of a checkpoint be under way.
     assert!(descriptors(3) <= descriptors(1) + 3, "descriptors: {} to {}", descriptors(1), descriptors(3));
