@@ -170,7 +170,9 @@ impl AlertBook {
     /// Takes out the alerts whose evidence is all from before the horizon: no record that is still taken changes them.
     /// They stand, or not, as they were told; should the rules find them once more, that is no news.
     pub fn retire(&mut self, horizon: Time) -> Vec<Alert> {
-        self.retired = Some(horizon);
+        if self.retired.replace(horizon) == Some(horizon) {
+            return Vec::new();
+        }
         self.alerts.extract_if(|_, alert| alert.finding.event_time < horizon).map(|(_, alert)| alert).collect()
     }
 

@@ -21,9 +21,9 @@ pub mod threshold;
 
 use crate::alert::{AlertId, Finding};
 use crate::live::details::{LiveDetail, OverRefund};
-use crate::live::settlements::{LiveSettlement, Settlements};
+use crate::live::settlements::{LiveSettlement, SettlementShard, Settlements};
 use crate::live::stays::Stay;
-use crate::live::visits::Visits;
+use crate::live::visits::{VisitShard, Visits};
 use crate::record::{Code, Day, Ids, SettlementId, Time, VisitId};
 use crate::rules::rule::{Rule, Set};
 use finding::Draft;
@@ -68,6 +68,18 @@ pub struct Found {
 }
 
 impl<'a> World<'a> {
+    /// What the shards hold, under a plan.
+    pub fn new(
+        plan: &'a Plan,
+        settlements: &'a [SettlementShard],
+        visits: &'a [VisitShard],
+        ids: &'a Ids,
+        watch: Watch,
+    ) -> Self {
+        let settlements = Settlements { shards: settlements, ids };
+        Self { plan, settlements, visits: Visits { shards: visits, ids }, ids, watch }
+    }
+
     /// A rule by number.
     pub fn rule(&self, number: RuleNumber) -> &'a Rule {
         &self.plan.rules[usize::from(number)]

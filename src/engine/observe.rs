@@ -3,8 +3,7 @@
 use super::Engine;
 use crate::detect::{Watch, World};
 use crate::live::details::LiveDetail;
-use crate::live::settlements::{LiveSettlement, Settlements};
-use crate::live::visits::Visits;
+use crate::live::settlements::LiveSettlement;
 use crate::model::aggregate::{Aggregate, Meanings, Summing};
 use crate::record::{Code, Day, InstitutionId, PersonId, SettlementId, VisitId};
 use crate::rules::rule::{Map, Set};
@@ -31,6 +30,13 @@ pub enum EntityKind {
     InstitutionItem,
     /// A person: `psn_no`.
     Person,
+}
+
+impl EntityKind {
+    /// Whether it is a part of its owner, told by fee details, and not the owner itself.
+    fn is_part(self) -> bool {
+        matches!(self, Self::Doctor | Self::InstitutionItem)
+    }
 }
 
 /// What an entity's records of a window sum up to.
@@ -87,13 +93,7 @@ impl Engine {
     /// Sums up the live records of owners from a day to the one before another, by entity; in order of entities. What
     /// has nothing in its window is left out.
     pub fn observe(&self, kind: EntityKind, windows: &[(Owner, Day, Day)]) -> Vec<Vec<Observation>> {
-        let world = World {
-            plan: &self.plan,
-            settlements: Settlements { shards: &self.settlements, ids: &self.ids },
-            visits: Visits { shards: &self.visits, ids: &self.ids },
-            ids: &self.ids,
-            watch: self.watch,
-        };
+        let world = World::new(&self.plan, &self.settlements, &self.visits, &self.ids, self.watch);
         let one = |(owner, from, to): &(Owner, Day, Day)| self.observe_one(kind, owner, *from, *to, &world);
         self.workers.pool.install(|| windows.par_iter().map(one).collect())
     }
@@ -171,7 +171,7 @@ impl<'w> Scan<'w> {
             visits.extend(elsewhere.chain(Some(settlement.row.mdtrt_id)).map(|visit| (visit, id)));
             settlements.insert(id, settlement);
         }
-        if matches!(self.kind, EntityKind::Institution | EntityKind::Person) {
+        if !self.kind.is_part() {
             for settlement in settlements.values() {
                 self.settle(Code::ABSENT, settlement);
             }
@@ -187,12 +187,11 @@ impl<'w> Scan<'w> {
                         EntityKind::Doctor => detail.row.bilg_dr_codg,
                         EntityKind::InstitutionItem => detail.row.med_list_codg,
                     };
-                    let apart = matches!(self.kind, EntityKind::Doctor | EntityKind::InstitutionItem);
-                    if apart && part.get().is_none() {
+                    if self.kind.is_part() && part.get().is_none() {
                         continue;
                     }
                     // A doctor or an item has the settlements in which it stands.
-                    if apart && met.insert((detail.row.setl_id, part)) {
+                    if self.kind.is_part() && met.insert((detail.row.setl_id, part)) {
                         self.settle(part, &settlements[&detail.row.setl_id]);
                     }
                     let entity = self.entities.entry(part).or_default();
@@ -214,7 +213,7 @@ impl<'w> Scan<'w> {
     }
 
     fn stays<'s>(&mut self, stays: impl Iterator<Item = &'s crate::live::stays::Stay>, from: Day, to: Day) {
-        if !matches!(self.kind, EntityKind::Institution | EntityKind::Person) {
+        if self.kind.is_part() {
             return;
         }
         let mut seen: Set<VisitId> = Set::default();

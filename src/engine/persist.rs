@@ -117,7 +117,7 @@ impl Engine {
 
     /// Takes out of the book what can change no more: see [`AlertBook::retire`]. Cheap where the horizon has not moved.
     pub fn retire(&mut self) -> Vec<Alert> {
-        let Some(horizon) = self.time.take_due() else {
+        let Some(horizon) = self.time.horizon() else {
             return Vec::new();
         };
         let retired = self.book.retire(horizon.start());

@@ -6,7 +6,6 @@ use crate::detect::World;
 use crate::live::Mail;
 use crate::live::checks::Checks;
 use crate::live::settlements::Settlements;
-use crate::live::visits::Visits;
 use crate::record::decode::Window;
 use crate::record::marks::Marks;
 use crate::record::{Day, PersonId, Time};
@@ -20,8 +19,6 @@ pub(super) struct Retention {
     horizon: Day,
     /// The horizon when ids were last swept.
     swept: Day,
-    /// The horizon when alerts were last retired.
-    retired: Day,
 }
 
 impl Retention {
@@ -32,7 +29,6 @@ impl Retention {
             reached: Time::ABSENT,
             horizon: Day::ABSENT,
             swept: Day::ABSENT,
-            retired: Day::ABSENT,
         }
     }
 
@@ -90,14 +86,6 @@ impl Retention {
         })
     }
 
-    /// The horizon, where it has moved since alerts were last retired.
-    pub(super) fn take_due(&mut self) -> Option<Day> {
-        (self.horizon > self.retired).then(|| {
-            self.retired = self.horizon;
-            self.horizon
-        })
-    }
-
     /// Whether enough has gone by to look for ids that nobody holds: about a thirtieth of what is retained, so
     /// that dead ids take no more room than that.
     fn must_sweep(&mut self) -> bool {
@@ -147,13 +135,7 @@ impl Engine {
         }
         // Not all that a person's timeline points to is told by the records that go: now and then all are looked at.
         let sweep = self.time.must_sweep();
-        let world = World {
-            plan: &self.plan,
-            settlements: Settlements { shards: &self.settlements, ids: &ids },
-            visits: Visits { shards: &self.visits, ids: &ids },
-            ids: &ids,
-            watch: self.watch,
-        };
+        let world = World::new(&self.plan, &self.settlements, &self.visits, &ids, self.watch);
         for persons in &mut persons {
             persons.sort_unstable();
             persons.dedup();

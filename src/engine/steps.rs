@@ -5,7 +5,7 @@ use super::Engine;
 use crate::detect::World;
 use crate::live::checks::{CheckNews, Checks};
 use crate::live::settlements::{Paired, Refunder, SettlementChange, Settlements, VisitNews};
-use crate::live::visits::{StayChange, VisitInput, VisitMail, Visits};
+use crate::live::visits::{StayChange, VisitInput, VisitMail};
 use crate::live::{Mail, Receipts};
 use crate::record::decode::{Bad, Decoded, decode};
 use crate::record::{Batch, Day, InstitutionId, SettlementId, VisitId};
@@ -274,13 +274,7 @@ impl Engine {
                 news[shard].bed_stays.push(change);
             }
         }
-        let world = World {
-            plan: &self.plan,
-            settlements: Settlements { shards: &self.settlements, ids },
-            visits: Visits { shards: &self.visits, ids },
-            ids,
-            watch: self.watch,
-        };
+        let world = World::new(&self.plan, &self.settlements, &self.visits, ids, self.watch);
         let found =
             self.workers.each(&mut self.timelines, news, |number, shard, news| step(number, shard, news, &world));
         found.into_iter().flatten().collect()

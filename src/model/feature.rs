@@ -5,6 +5,7 @@
 //! value, which is NaN in the matrix.
 
 use super::aggregate::{Aggregate, COLUMNS};
+use super::median::median;
 use crate::rules::filter::{Compiler, FilterError};
 use arrow::array::{ArrayRef, AsArray, Float64Array};
 use arrow::datatypes::{DataType, Float64Type, SchemaRef};
@@ -80,7 +81,11 @@ impl Features {
         let column = |place: &usize| -> ArrayRef {
             let values = windows.iter().map(|(own, past)| match place.checked_sub(COLUMNS.len()) {
                 None => Some(own.value(*place)),
-                Some(column) => median(past.iter().map(|aggregate| aggregate.value(column)).collect()),
+                Some(column) => {
+                    let mut values: Vec<f64> = past.iter().map(|aggregate| aggregate.value(column)).collect();
+                    values.sort_unstable_by(f64::total_cmp);
+                    median(&values)
+                }
             });
             Arc::new(values.collect::<Float64Array>())
         };
@@ -99,16 +104,5 @@ impl Features {
             }
         }
         rows
-    }
-}
-
-/// The middle value, or the mean of the two middle ones.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        count if count % 2 == 1 => Some(values[middle]),
-        _ => Some((values[middle - 1] + values[middle]) / 2.0),
     }
 }

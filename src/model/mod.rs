@@ -30,6 +30,7 @@ pub mod feature;
 pub mod file;
 pub mod matrix;
 pub mod measure;
+mod median;
 pub mod observer;
 pub mod peers;
 pub mod random;

@@ -3,6 +3,7 @@
 //! A feature is looked at beside its peers: (value − median) / spread of the group. A group that is too small gives way
 //! to a wider one, in the order of the model file; the widest is everybody.
 
+use super::median::median;
 use super::observer::FeatureRow;
 use super::table::Table;
 use crate::engine::observe::Traits;
@@ -152,21 +153,13 @@ fn key(alike_in: &[Trait], traits: &Traits) -> String {
 
 fn usual(mut values: Vec<f64>) -> Option<Usual> {
     values.retain(|value| !value.is_nan());
-    let middle = median(&mut values)?;
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = median(&values)?;
     let mut distances: Vec<f64> = values.iter().map(|value| (value - middle).abs()).collect();
     let mean = distances.iter().sum::<f64>() / distances.len() as f64;
-    let spread = 1.4826 * median(&mut distances)?;
+    distances.sort_unstable_by(f64::total_cmp);
+    let spread = 1.4826 * median(&distances)?;
     Some(Usual { median: middle, spread: if spread > 0.0 { spread } else { 1.2533 * mean } })
-}
-
-fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        count if count % 2 == 1 => Some(values[middle]),
-        _ => Some(values[middle - 1].midpoint(values[middle])),
-    }
 }
 
 #[cfg(test)]

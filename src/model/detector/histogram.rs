@@ -1,6 +1,6 @@
 //! Histogram-based score (HBOS, Goldstein and Dengel 2012): the sum over features of −log₂ of the density at the row.
 
-use super::Model;
+use super::Additive;
 use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
@@ -51,13 +51,6 @@ impl Histogram {
         };
         Self { features: rows.columns().into_iter().map(feature).collect(), outside: -settings.floor.log2() }
     }
-
-    fn part(&self, feature: &Feature, value: f64) -> f64 {
-        if value < feature.least || value > feature.greatest {
-            return self.outside;
-        }
-        feature.parts[bin(value, feature.least, feature.greatest, feature.parts.len())]
-    }
 }
 
 /// The greatest value belongs to the last bin.
@@ -65,19 +58,20 @@ fn bin(value: f64, least: f64, greatest: f64, bins: usize) -> usize {
     (((value - least) / (greatest - least) * bins as f64) as usize).min(bins - 1)
 }
 
-impl Model for Histogram {
-    fn score(&self, row: ArrayView1<'_, f64>) -> f64 {
-        row.iter().zip(&self.features).map(|(value, feature)| self.part(feature, *value)).sum()
-    }
-
-    fn parts(&self, row: ArrayView1<'_, f64>) -> Option<Vec<f64>> {
-        Some(row.iter().zip(&self.features).map(|(value, feature)| self.part(feature, *value)).collect())
+impl Additive for Histogram {
+    fn part(&self, column: usize, value: f64) -> f64 {
+        let feature = &self.features[column];
+        if value < feature.least || value > feature.greatest {
+            return self.outside;
+        }
+        feature.parts[bin(value, feature.least, feature.greatest, feature.parts.len())]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::detector::Model;
     use ndarray::array;
 
     #[test]

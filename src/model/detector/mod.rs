@@ -198,6 +198,22 @@ trait Model: Sync {
     }
 }
 
+/// A fitted model whose score is a sum over features.
+trait Additive: Sync {
+    /// What a value of a column adds to the score.
+    fn part(&self, column: usize, value: f64) -> f64;
+}
+
+impl<T: Additive> Model for T {
+    fn score(&self, row: ArrayView1<'_, f64>) -> f64 {
+        row.iter().enumerate().map(|(column, value)| self.part(column, *value)).sum()
+    }
+
+    fn parts(&self, row: ArrayView1<'_, f64>) -> Option<Vec<f64>> {
+        Some(row.iter().enumerate().map(|(column, value)| self.part(column, *value)).collect())
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum AnyModel {

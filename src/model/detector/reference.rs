@@ -2,6 +2,7 @@
 //! with, so that detectors only ever see finite numbers.
 
 use super::{DetectorError, MOST};
+use crate::model::median::median;
 use crate::model::table::Table;
 use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ impl Column {
         let mut finite: Vec<f64> = values.iter().copied().filter(|value| value.abs() <= MOST).collect();
         finite.sort_unstable_by(f64::total_cmp);
         let (least, greatest) = (finite.first().copied().unwrap_or(0.0), finite.last().copied().unwrap_or(0.0));
-        Self { name: name.to_owned(), median: median(&finite), least, greatest }
+        Self { name: name.to_owned(), median: median(&finite).unwrap_or(0.0), least, greatest }
     }
 
     /// A value that never varied has no scale to measure a departure on.
@@ -41,15 +42,6 @@ impl Column {
             low if low < -MOST => self.least,
             finite => finite,
         }
-    }
-}
-
-/// The middle of sorted values, or the mean of the two in the middle; 0 of none.
-pub fn median(sorted: &[f64]) -> f64 {
-    match sorted.len() {
-        0 => 0.0,
-        odd if odd % 2 == 1 => sorted[odd / 2],
-        even => f64::midpoint(sorted[even / 2 - 1], sorted[even / 2]),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Distance from the median in units of the median absolute deviation (Iglewicz and Hoaglin 1993).
 
 use super::Model;
-use super::reference::median;
+use crate::model::median::median;
 use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
@@ -56,10 +56,10 @@ impl RobustZ {
         let feature = |column: ArrayView1<'_, f64>| {
             let mut sorted = column.to_vec();
             sorted.sort_unstable_by(f64::total_cmp);
-            let middle = median(&sorted);
+            let middle = median(&sorted).expect("a table has rows");
             let mut deviations: Vec<f64> = sorted.iter().map(|value| (value - middle).abs()).collect();
             deviations.sort_unstable_by(f64::total_cmp);
-            let robust = MEDIAN_DEVIATION * median(&deviations);
+            let robust = MEDIAN_DEVIATION * median(&deviations).expect("as many");
             // More than half of the values are equal: the mean deviation is not 0, because the column varies.
             let mean = MEAN_DEVIATION * deviations.iter().sum::<f64>() / deviations.len() as f64;
             (middle, if robust > 0.0 { robust } else { mean })

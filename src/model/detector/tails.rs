@@ -4,7 +4,7 @@
 //! With l = −ln P(X ≤ x), r = −ln P(X ≥ x) and s = −l·sign(skewness − 1) + r·sign(skewness + 1), a feature adds
 //! max(l, r, s) in ECOD and max(s, (l + r)/2) in COPOD; one-sided, it adds r.
 
-use super::Model;
+use super::Additive;
 use super::robust_z::Sides;
 use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
@@ -77,8 +77,11 @@ impl Tails {
     pub fn fit(method: Method, settings: Settings, rows: &Array2<f64>) -> Self {
         Self { method, sides: settings.sides, features: rows.columns().into_iter().map(Feature::of).collect() }
     }
+}
 
-    fn part(&self, feature: &Feature, value: f64) -> f64 {
+impl Additive for Tails {
+    fn part(&self, column: usize, value: f64) -> f64 {
+        let feature = &self.features[column];
         let (left, right) = feature.tails(value);
         let skewed = -left * sign(feature.skewness - 1.0) + right * sign(feature.skewness + 1.0);
         match (self.sides, self.method) {
@@ -89,19 +92,10 @@ impl Tails {
     }
 }
 
-impl Model for Tails {
-    fn score(&self, row: ArrayView1<'_, f64>) -> f64 {
-        row.iter().zip(&self.features).map(|(value, feature)| self.part(feature, *value)).sum()
-    }
-
-    fn parts(&self, row: ArrayView1<'_, f64>) -> Option<Vec<f64>> {
-        Some(row.iter().zip(&self.features).map(|(value, feature)| self.part(feature, *value)).collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::detector::Model;
     use ndarray::array;
 
     #[test]
