@@ -4,6 +4,7 @@
 
 use crate::reference::{Outcome, RefAlert, RefEvidence, Tables, judge};
 use crate::rule_sets;
+use crate::support::number;
 use crate::worlds::{Dice, World, duplicated, shuffled, world};
 use fundwatch::alert::{Alert, AlertId, AlertStatus, Role, stored, yuan};
 use fundwatch::checkpoint::restore::restore;
@@ -21,7 +22,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The seeds that are tried: `FUNDWATCH_WORLDS` asks for more of them, `FUNDWATCH_SEED` says where they begin.
 fn seeds() -> Range<u64> {
-    let number = |variable, otherwise| std::env::var(variable).map_or(otherwise, |text| text.parse().expect(variable));
     let first = number("FUNDWATCH_SEED", 0);
     first..first + number("FUNDWATCH_WORLDS", 300)
 }

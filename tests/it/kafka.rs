@@ -1,13 +1,13 @@
-//! The running program between topics of a real Apache Kafka; records are sent and alerts are read with kcat.
+//! The running program between topics of a real Apache Kafka; alerts are read with kcat.
 
-use crate::support::kafka::{Broker, Key, Lines};
+use crate::support::kafka::Broker;
 use crate::support::{Backtest, City, assert_same, stays, wait_until};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use setup::alert;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io;
+use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 mod coordinator;
@@ -174,11 +174,8 @@ fn the_stays_give_the_same_alerts_without_state() {
 
 fn the_stays_give_the_same_alerts(setup: &Setup<'_>, taken_up: &str) {
     let Some(path) = stays() else { return };
-    let plain = setup.names.dir.path().join("records.jsonl");
-    let mut unpacked = File::create(&plain).expect("a file");
-    io::copy(&mut GzDecoder::new(File::open(&path).expect("the file")), &mut unpacked).expect("there is room");
-    drop(unpacked);
-    setup.broker.kcat_produce(&setup.names.records, Lines::File(&plain), Key::None);
+    let records = GzDecoder::new(File::open(&path).expect("the file"));
+    setup.send(&BufReader::new(records).split(b'\n').collect::<Result<Vec<_>, _>>().expect("it can be read"));
 
     // Stopped in full flight, then as soon as it has taken up what it knew.
     let mut running = setup.run();

@@ -4,20 +4,14 @@
 //! At full length, twice the nation's busy hour:
 //! `FUNDWATCH_SOAK=3600 FUNDWATCH_RATE=6000 FUNDWATCH_PERSONS=2000000 ./dev test soak -- --nocapture`
 
-use crate::kafka::Setup;
+use crate::kafka::{Running, Setup};
 use crate::support::kafka::Broker;
-use crate::support::running::{address_in, get};
-use crate::support::wait_until;
+use crate::support::{number, wait_until};
 use fundwatch::simulate::{Options, Simulator};
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
-use serde_json::Value;
 use std::fs;
 use std::time::{Duration, Instant};
-
-fn number(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).map_or(otherwise, |text| text.parse().expect(variable))
-}
 
 /// What a process holds at a moment, and what it has done by then.
 struct Sample {
@@ -33,12 +27,13 @@ struct Sample {
 }
 
 impl Sample {
-    fn take(process: u32, address: &str, start: Instant) -> Sample {
+    fn take(running: &Running, start: Instant) -> Sample {
+        let process = running.child.id();
         let entries = |folder: &str| fs::read_dir(format!("/proc/{process}/{folder}")).map_or(0, Iterator::count);
         let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
         let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        let report: Value = serde_json::from_str(&get(address, "/api/status").1).expect("JSON");
-        let metrics = get(address, "/metrics").1;
+        let report = running.status();
+        let metrics = running.get("/metrics").1;
         let bucket = |line: &str| {
             let (limit, count) = line.strip_prefix("fundwatch_latency_seconds_bucket{le=\"")?.split_once("\"} ")?;
             Some((limit.parse().ok()?, count.parse().ok()?))
@@ -126,15 +121,13 @@ fn nothing_grows_under_a_steady_load() {
     let topic = setup.names.records.clone();
     let retention = format!("{days}d");
     let running = setup.run_with(&[("ENGINE__RETENTION", &retention), ("ENGINE__FUTURE_SKEW", "3650d")]);
-    let address = wait_until("an address", Duration::from_mins(1), || address_in(&running.words()));
-    let process = running.child.id();
     let (start, length) = (Instant::now(), Duration::from_secs(seconds));
     let (samples, sent) = std::thread::scope(|scope| {
         let sampler = scope.spawn(|| {
-            let mut samples = vec![Sample::take(process, &address, start)];
+            let mut samples = vec![Sample::take(&running, start)];
             while start.elapsed() < length {
                 std::thread::sleep(Duration::from_secs(seconds).div_f64(60.0));
-                samples.push(Sample::take(process, &address, start));
+                samples.push(Sample::take(&running, start));
                 let [.., before, last] = &samples[..] else { unreachable!("two at least") };
                 last.say(before);
             }
@@ -144,7 +137,7 @@ fn nothing_grows_under_a_steady_load() {
         (sampler.join().expect("the program runs"), sent)
     });
     wait_until("everything is processed", Duration::from_mins(2), || {
-        (Sample::take(process, &address, start).received == sent).then_some(())
+        (Sample::take(&running, start).received == sent).then_some(())
     });
     let quarter = |number: usize| &samples[samples.len() * number / 4..samples.len() * (number + 1) / 4];
     let memory = |number| median(quarter(number).iter().map(|sample| sample.memory).collect());

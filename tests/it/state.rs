@@ -1,6 +1,6 @@
 //! State over restarts: checkpoints in a folder and in a bucket, damaged, torn, gone, and a place that takes nothing.
 
-use crate::support::{Backtest, City, assert_same, essence, fundwatch, wait_until};
+use crate::support::{Backtest, City, assert_same, fundwatch, open_at_last, wait_until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -93,15 +93,7 @@ impl Setup {
 
     /// What the last revision of each alert in the file says, where it is open; each revision is there once.
     fn open_alerts(&self) -> BTreeMap<String, Value> {
-        let (mut last, mut revisions) = (BTreeMap::new(), BTreeMap::new());
-        for line in fs::read_to_string(self.path("alerts.jsonl")).expect("a file").lines() {
-            let alert: Value = serde_json::from_str(line).expect("an alert");
-            let id = alert["alert_id"].to_string();
-            let before = revisions.insert(id.clone(), alert["revision"].as_u64()).flatten().unwrap_or(0);
-            assert_eq!(alert["revision"].as_u64(), Some(before + 1), "{line}");
-            last.insert(id, alert);
-        }
-        last.values().filter(|alert| alert["status"] == "open").map(essence).collect()
+        open_at_last(&self.path("alerts.jsonl"))
     }
 }
 

@@ -7,10 +7,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long the broker may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two times that it is asked the same.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long it may send nothing while something is left.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -37,7 +40,7 @@ pub(super) fn read(producer: &ClientConfig, topic: &str, known: &Ends) -> KafkaR
         .set("allow.auto.create.topics", "false")
         .set("auto.offset.reset", "error");
     let consumer: BaseConsumer = config.create()?;
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let metadata = ask(|| consumer.fetch_metadata(Some(topic), PATIENCE))?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none()) else {
         // It is not there yet.
         return Ok((Vec::new(), Ends::new()));
@@ -45,7 +48,7 @@ pub(super) fn read(producer: &ClientConfig, topic: &str, known: &Ends) -> KafkaR
     let mut ends = Ends::new();
     let mut assigned = TopicPartitionList::new();
     for partition in found.partitions() {
-        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE)?;
+        let (low, high) = ask(|| consumer.fetch_watermarks(topic, partition.id(), PATIENCE))?;
         // A topic that was made anew has nothing of what is known.
         let start = known.get(&partition.id()).copied().filter(|end| *end <= high).unwrap_or(low).max(low);
         ends.insert(partition.id(), start);
@@ -63,7 +66,7 @@ pub(super) fn read(producer: &ClientConfig, topic: &str, known: &Ends) -> KafkaR
                 alerts.extend(body.and_then(|body| stored::alert(body, false).ok()));
             }
             Some(Err(KafkaError::PartitionEOF(_))) => left -= 1,
-            Some(Err(KafkaError::MessageConsumption(code))) if passing(code) && last.elapsed() < SILENCE => {}
+            Some(Err(error)) if passing(&error) && last.elapsed() < SILENCE => {}
             Some(Err(error)) => return Err(error),
             None if last.elapsed() > SILENCE => {
                 return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
@@ -74,17 +77,37 @@ pub(super) fn read(producer: &ClientConfig, topic: &str, known: &Ends) -> KafkaR
     Ok((alerts, ends))
 }
 
-/// Whether the client goes on by itself.
-fn passing(code: RDKafkaErrorCode) -> bool {
+/// Asks a broker again while what it says will pass, which the client does for its own questions only.
+fn ask<T>(mut question: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
+    let begun = Instant::now();
+    loop {
+        match question() {
+            Err(error) if passing(&error) && begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether it may be otherwise soon.
+fn passing(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
-        code,
-        Code::BrokerTransportFailure
-            | Code::AllBrokersDown
-            | Code::Resolve
-            | Code::NotLeaderForPartition
-            | Code::LeaderNotAvailable
-            | Code::OperationTimedOut
-            | Code::RequestTimedOut
+        error.rdkafka_error_code(),
+        Some(
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::Resolve
+                | Code::BrokerNotAvailable
+                | Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+                | Code::ReplicaNotAvailable
+                | Code::FencedLeaderEpoch
+                | Code::OffsetNotAvailable
+                | Code::CoordinatorLoadInProgress
+                | Code::CoordinatorNotAvailable
+                | Code::NotCoordinator
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+        )
     )
 }

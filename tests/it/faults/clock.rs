@@ -3,8 +3,7 @@
 //! under libfaketime (docs/reliability.md).
 
 use crate::support::running::{LIMIT, Running};
-use crate::support::{Backtest, City, assert_same, essence, json_lines, wait_until};
-use std::collections::BTreeMap;
+use crate::support::{Backtest, City, assert_same, open_at_last, wait_until};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -76,12 +75,6 @@ fn a_clock_that_is_set_changes_no_alert() {
         assert_eq!(code, Some(0), "{words}");
         assert!(time.as_secs() < 10, "{time:?}\n{words}");
     }
-    let mut last = BTreeMap::new();
-    for alert in json_lines(&fs::read_to_string(dir.path().join("alerts.jsonl")).expect("alerts")) {
-        let before = last.insert(alert["alert_id"].to_string(), alert.clone());
-        let before = before.and_then(|before| before["revision"].as_u64()).unwrap_or(0);
-        assert_eq!(alert["revision"].as_u64(), Some(before + 1), "{alert}");
-    }
-    let open = last.values().filter(|alert| alert["status"] == "open").map(essence).collect();
+    let open = open_at_last(&dir.path().join("alerts.jsonl"));
     assert_same(&open, &expected);
 }

@@ -1,12 +1,10 @@
 //! Topics that change under the program: more partitions than before, and the same records again.
 
 use super::{Sample, Setup};
-use crate::support::kafka::{Broker, Key, Lines};
+use crate::support::kafka::Broker;
 
-fn send_to(setup: &Setup<'_>, partition: usize, lines: &[&[u8]]) {
-    let partition = partition.to_string();
-    let bytes = lines.join(&b'\n');
-    setup.broker.kcat_produce_with(&setup.names.records, Lines::Bytes(&bytes), Key::None, &["-p", &partition]);
+fn send_to(setup: &Setup<'_>, partition: i32, lines: &[&[u8]]) {
+    setup.broker.produce(&setup.names.records, Some(partition), lines);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The program in a folder of its own, between topics of a broker.
 
 use super::LIMIT;
-use crate::support::kafka::{Broker, Key, Lines, Message};
+use crate::support::kafka::{Broker, Message};
 use crate::support::running::{address_in, get, metric};
 use crate::support::{assert_once, assert_same, counted, essence, fundwatch, wait_until};
 use serde_json::Value;
@@ -171,13 +171,12 @@ impl<'b> Setup<'b> {
     }
 
     pub fn send(&self, lines: &[impl AsRef<[u8]>]) {
-        let lines: Vec<&[u8]> = lines.iter().map(AsRef::as_ref).collect();
-        self.broker.kcat_produce(&self.names.records, Lines::Bytes(&lines.join(&b'\n')), Key::None);
+        self.broker.produce(&self.names.records, None, lines);
     }
 
     /// A message without a payload.
     pub fn send_tombstone(&self) {
-        self.broker.kcat_produce_with(&self.names.records, Lines::Bytes(b"gone\t\n"), Key::BeforeTab, &["-Z"]);
+        self.broker.produce_tombstone(&self.names.records);
     }
 
     pub fn committed(&self) -> i64 {

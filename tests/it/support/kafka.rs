@@ -1,18 +1,23 @@
-//! A real Kafka broker for tests, through `scripts/kafka`; records go in and out through kcat, not through our client.
+//! A real Kafka broker for tests, through `scripts/kafka`; what comes out is read with kcat, not with our client.
 //!
 //! The script stays in the foreground while we hold its standard input. However this process ends (also `kill -9`),
 //! the kernel closes that pipe, and the script ends the broker and removes its data.
 
+use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{
+    BaseRecord, DefaultProducerContext, DeliveryResult, Producer, ProducerContext, ThreadedProducer,
+};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{self, Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -38,20 +43,27 @@ pub struct Broker {
     holder: Option<Child>,
 }
 
-/// What is produced: newline-separated messages, from memory or a file. Empty lines make no message.
-#[derive(Clone, Copy)]
-pub enum Lines<'a> {
-    Bytes(&'a [u8]),
-    File(&'a Path),
+/// Why messages were not delivered.
+#[derive(Default)]
+struct Refusals(Mutex<Vec<KafkaError>>);
+
+impl ClientContext for Refusals {}
+
+impl ProducerContext for Refusals {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.0.lock().push(error.clone());
+        }
+    }
 }
 
-/// How produced messages get their keys, and so their partitions.
-#[derive(Clone, Copy)]
-pub enum Key {
-    /// No key: spread at random.
-    None,
-    /// Each line is `key TAB payload`.
-    BeforeTab,
+/// Until all is delivered or refused, which librdkafka decides.
+fn wait_for<C: ProducerContext>(producer: &ThreadedProducer<C>) {
+    while producer.in_flight_count() > 0 {
+        producer.poll(Duration::from_millis(1));
+    }
 }
 
 /// One consumed message; `None` is Kafka's null.
@@ -168,35 +180,33 @@ impl Broker {
             .collect()
     }
 
-    /// Produces all lines, waits until the broker has acknowledged them, and panics if one was refused.
-    pub fn kcat_produce(&self, topic: &str, lines: Lines<'_>, key: Key) {
-        self.kcat_produce_with(topic, lines, key, &[]);
+    /// Produces all messages, to partitions at random or to one, and waits until the broker has acknowledged them.
+    ///
+    /// Each is there once, also when the broker is away for a while.
+    pub fn produce(&self, topic: &str, partition: Option<i32>, payloads: &[impl AsRef<[u8]>]) {
+        let mut producer = self.client();
+        producer.set("enable.idempotence", "true").set("linger.ms", "5");
+        let producer: ThreadedProducer<Refusals> =
+            producer.create_with_context(Refusals::default()).expect("a producer");
+        for payload in payloads {
+            let mut record = BaseRecord::<(), _>::to(topic).payload(payload.as_ref());
+            record.partition = partition;
+            while let Err((error, same)) = producer.send(record) {
+                assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::QueueFull), "{error}");
+                thread::sleep(Duration::from_millis(1));
+                record = same;
+            }
+        }
+        wait_for(&producer);
+        let refusals = producer.context().0.lock();
+        assert!(refusals.is_empty(), "{topic} did not take what was sent: {refusals:?}");
     }
 
-    /// As [`Broker::kcat_produce`], with more arguments for kcat: `&["-p", "2"]`, `&["-H", "name=value"]`.
-    pub fn kcat_produce_with(&self, topic: &str, lines: Lines<'_>, key: Key, arguments: &[&str]) {
-        let mut command = self.kcat(&["-P", "-t", topic]);
-        command.args(arguments);
-        match key {
-            Key::None => {}
-            Key::BeforeTab => drop(command.args(["-K", "\t"])),
-        }
-        if let Lines::File(path) = lines {
-            command.arg("-l").arg(path);
-        }
-        let mut kcat =
-            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("kcat starts");
-        let mut input = kcat.stdin.take().expect("standard input is a pipe");
-        if let Lines::Bytes(bytes) = lines {
-            input.write_all(bytes).expect("kcat reads its input");
-        }
-        drop(input);
-        let output = kcat.wait_with_output().expect("kcat ends");
-        let complaints = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success() && !complaints.contains("ERROR"),
-            "kcat could not produce to {topic}: {complaints}"
-        );
+    /// Produces a message without a payload.
+    pub fn produce_tombstone(&self, topic: &str) {
+        let producer: ThreadedProducer<DefaultProducerContext> = self.client().create().expect("a producer");
+        producer.send(BaseRecord::<_, ()>::to(topic).key("gone")).expect("there is room");
+        wait_for(&producer);
     }
 
     /// Reads the topic from its beginning until `count` committed messages are there or the time is over, and returns what came.

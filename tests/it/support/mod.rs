@@ -43,6 +43,17 @@ pub fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
+/// What is open after a file of alerts, by id, where each revision of an alert follows the one before it.
+pub fn open_at_last(path: &Path) -> BTreeMap<String, Value> {
+    let mut last = BTreeMap::new();
+    for alert in json_lines(&fs::read_to_string(path).expect("a file")) {
+        let before = last.insert(alert["alert_id"].to_string(), alert.clone());
+        let before = before.and_then(|before| before["revision"].as_u64()).unwrap_or(0);
+        assert_eq!(alert["revision"].as_u64(), Some(before + 1), "{alert}");
+    }
+    last.values().filter(|alert| alert["status"] == "open").map(essence).collect()
+}
+
 /// The years 2008 to 2010 of real-looking stays, where they lie beside the repository.
 pub fn stays() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/stays/records.jsonl.gz");
@@ -179,5 +190,5 @@ pub fn assert_once(counts: &BTreeMap<(String, u64), usize>, place: &str) {
 
 /// A number from the environment: how much of something a test does at full length.
 pub fn number(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+    std::env::var(variable).map_or(otherwise, |text| text.parse().expect(variable))
 }
