@@ -72,6 +72,7 @@ struct State {
     receiver_gone: bool,
     lag: Vec<Lag>,
     trouble: Option<String>,
+    disconnected: Option<String>,
     waits_for: Option<&'static str>,
     counts: Counts,
     alive: Option<Instant>,
@@ -259,6 +260,11 @@ impl Handle {
         self.shared.state.lock().trouble = trouble;
     }
 
+    /// Publishes why it cannot reach what it reads from, or that it can.
+    pub fn set_disconnected(&self, reason: Option<String>) {
+        self.shared.state.lock().disconnected = reason;
+    }
+
     /// Publishes what it waits for before it can read anything; `None`: it reads.
     pub fn set_waits_for(&self, waits_for: Option<&'static str>) {
         self.shared.state.lock().waits_for = waits_for;
@@ -325,7 +331,7 @@ impl Inlet {
         let state = self.0.state.lock();
         Condition {
             lag: state.lag.clone(),
-            trouble: state.trouble.clone(),
+            trouble: state.disconnected.as_ref().or(state.trouble.as_ref()).cloned(),
             waits_for: state.waits_for,
             pending: state.events.len(),
             warm_up_ahead: state.events.iter().any(|event| matches!(event, Event::WarmUpBegins)),

@@ -3,6 +3,7 @@
 //! All callbacks run on the thread that polls, inside of `poll`. The loop holds no lock while it polls.
 
 use super::partitions::{Beginning, Facts, Key, Ledger, NextOffset, Partitions};
+use super::statistics::Statistics;
 use crate::checkpoint::manifest::Positions;
 use crate::config::Start;
 use crate::fault;
@@ -15,7 +16,6 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Reb
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
-use serde::Deserialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -261,6 +261,23 @@ impl Context {
         }
     }
 
+    /// Publishes what is wrong, for as long as it may be.
+    pub fn tell(&self, error: &KafkaError, words: String) {
+        use RDKafkaErrorCode as Code;
+        match error.rdkafka_error_code() {
+            Some(
+                Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::Resolve
+                | Code::Authentication
+                | Code::SSL
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut,
+            ) => self.handle.set_disconnected(Some(words)),
+            _ => self.handle.set_trouble(Some(words)),
+        }
+    }
+
     /// Publishes how many messages wait.
     pub fn publish_lag(&self) {
         let lag = self.reading.lock().partitions.lag();
@@ -311,31 +328,6 @@ impl ConsumerContext for Context {
     }
 }
 
-/// The few numbers of the statistics that are looked at. The whole of them is large, and fields come and go.
-#[derive(Deserialize)]
-struct Statistics {
-    #[serde(default)]
-    topics: BTreeMap<String, TopicStatistics>,
-}
-
-#[derive(Deserialize)]
-struct TopicStatistics {
-    #[serde(default)]
-    partitions: BTreeMap<String, PartitionStatistics>,
-}
-
-#[derive(Deserialize)]
-struct PartitionStatistics {
-    #[serde(default = "unknown")]
-    hi_offset: i64,
-    #[serde(default = "unknown")]
-    ls_offset: i64,
-}
-
-fn unknown() -> i64 {
-    -1
-}
-
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
@@ -354,16 +346,15 @@ impl ClientContext for Context {
             return;
         };
         let mut reading = self.reading.lock();
-        for (topic, TopicStatistics { partitions }) in &statistics.topics {
-            for (number, ends) in partitions {
-                // With `read_committed` what comes after the last stable offset cannot be read yet.
-                let end = if ends.ls_offset >= 0 { ends.ls_offset } else { ends.hi_offset };
-                if let (Ok(number), true) = (number.parse(), end >= 0) {
-                    reading.partitions.set_high(topic, number, end);
-                }
-            }
+        for (topic, number, end) in statistics.ends() {
+            reading.partitions.set_high(topic, number, end);
         }
+        // Where nothing is left to read, no message tells that the brokers are back.
+        let connected = statistics.reaches(&reading.partitions.keys());
         drop(reading);
+        if connected {
+            self.handle.set_disconnected(None);
+        }
         self.publish_lag();
     }
 
@@ -373,20 +364,6 @@ impl ClientContext for Context {
             return;
         }
         warn!("kafka: {error}: {reason}");
-        self.handle.set_trouble(Some(format!("{error}: {reason}")));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statistics_are_read_whatever_else_they_hold() {
-        let text = r#"{"name":"x","topics":{"t":{"topic":"t","partitions":{"0":{"hi_offset":7,"new":{}},"-1":{}}}}}"#;
-        let statistics: Statistics = serde_json::from_str(text).expect("readable");
-        let partition = &statistics.topics["t"].partitions["0"];
-        assert_eq!((partition.hi_offset, partition.ls_offset), (7, -1));
-        assert!(serde_json::from_str::<Statistics>("{}").is_ok());
+        self.tell(&error, format!("{error}: {reason}"));
     }
 }

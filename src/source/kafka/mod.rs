@@ -28,6 +28,7 @@ use tracing::{info, warn};
 mod context;
 pub mod partitions;
 pub mod settings;
+mod statistics;
 #[cfg(test)]
 mod tests;
 
@@ -214,6 +215,7 @@ impl Reader<'_> {
         drop(reading);
         self.last_message = Instant::now();
         self.outlet.set_trouble(None);
+        self.outlet.set_disconnected(None);
         Ok(())
     }
 
@@ -239,7 +241,7 @@ impl Reader<'_> {
             // Brokers come back, topics are made, rights are granted: the client tries again by itself.
             passing => {
                 warn!("kafka: {passing}");
-                self.outlet.set_trouble(Some(passing.to_string()));
+                self.consumer.context().tell(&passing, passing.to_string());
                 Ok(())
             }
         }
