@@ -62,7 +62,8 @@ pub struct RunArgs {
     Examples:\n  \
     fundwatch backtest --input records.jsonl.gz\n  \
     fundwatch backtest --input 2026/ --rules rules --alerts alerts.jsonl --dead-letters bad.jsonl\n  \
-    fundwatch backtest --input records.jsonl --json | jq .alerts"
+    fundwatch backtest --input records.jsonl --json | jq .alerts\n  \
+    fundwatch backtest --input records.jsonl --models trained --alerts alerts.jsonl"
 )]
 pub struct BacktestArgs {
     /// Files and folders of records
@@ -74,6 +75,9 @@ pub struct BacktestArgs {
     /// Folder of the registry [default: the one in the rules folder]
     #[arg(long, value_name = "DIR")]
     pub registry: Option<PathBuf>,
+    /// Folder with a folder for each trained model, which judge what the records come to in the end
+    #[arg(long, value_name = "DIR")]
+    pub models: Option<PathBuf>,
     /// Receives the last revision of every alert, ordered by alert_id, withdrawn ones too
     #[arg(long, value_name = "FILE")]
     pub alerts: Option<PathBuf>,

@@ -18,12 +18,6 @@ pub struct AlertBook {
     retired: Option<Time>,
 }
 
-/// Whether some of a finding's evidence is from before the horizon: that record may be gone.
-fn rests_on_before(finding: &Finding, horizon: Time) -> bool {
-    // Evidence is in the order of time.
-    finding.evidence.first().is_some_and(|first| first.time < horizon)
-}
-
 /// Why an alert is withdrawn.
 const UNSUPPORTED: &str = "the records no longer support it";
 
@@ -147,7 +141,7 @@ impl AlertBook {
             true
         });
         for (alert_id, mut alert) in known {
-            if alert.status == AlertStatus::Open && !rests_on_before(&alert.finding, horizon) {
+            if alert.status == AlertStatus::Open && !alert.finding.reads_before(horizon) {
                 alert.revision += 1;
                 alert.status = AlertStatus::Withdrawn;
                 alert.withdrawn_reason = Some(UNSUPPORTED);
@@ -162,8 +156,7 @@ impl AlertBook {
 
     /// The alerts that stand and can change: none that rests on something from before the horizon.
     pub fn standing(&self, horizon: Time) -> impl Iterator<Item = AlertId> + '_ {
-        let stands =
-            move |alert: &&Alert| alert.status == AlertStatus::Open && !rests_on_before(&alert.finding, horizon);
+        let stands = move |alert: &&Alert| alert.status == AlertStatus::Open && !alert.finding.reads_before(horizon);
         self.alerts.values().filter(stands).map(|alert| alert.alert_id)
     }
 
@@ -227,6 +220,7 @@ mod tests {
                 time: Time(0),
                 amount: None,
             }],
+            scored: None,
         })
     }
 

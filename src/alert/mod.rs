@@ -2,10 +2,13 @@
 
 use crate::record::{Day, Time};
 use crate::rules::rule::{Bilingual, Conclusion, Severity, SubjectKind};
-use serde::{Serialize, Serializer};
+use scored::Scored;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 pub mod book;
+pub mod scored;
 pub mod stored;
 
 /// One revision of an alert; serializes to the JSON of the contract.
@@ -34,6 +37,21 @@ pub struct Alert {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlertId(pub u128);
 
+impl AlertId {
+    /// Of what a rule or a model finds about an identity.
+    pub fn of<'a>(rule: &str, identity: impl Iterator<Item = &'a str>) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(rule.as_bytes());
+        for part in identity {
+            hash.update([0]);
+            hash.update(part.as_bytes());
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        let (half, _) = digest.split_at(16);
+        Self(u128::from_be_bytes(half.try_into().expect("half of 32 bytes")))
+    }
+}
+
 impl std::fmt::Display for AlertId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:032x}", self.0)
@@ -61,6 +79,13 @@ impl Serialize for Time {
 impl Serialize for Day {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Day::parse(text.as_bytes()).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no day")))
     }
 }
 
@@ -120,6 +145,18 @@ pub struct Finding {
     pub legal_basis: Arc<[String]>,
     /// Ordered by time, then id.
     pub evidence: Vec<Evidence>,
+    /// What a model says more; none of a rule.
+    #[serde(flatten)]
+    pub scored: Option<Scored>,
+}
+
+impl Finding {
+    /// Whether some of the records that it follows from are from before the horizon, and so may be gone.
+    pub fn reads_before(&self, horizon: Time) -> bool {
+        // Evidence is in the order of time.
+        let evidence = self.evidence.first().is_some_and(|first| first.time < horizon);
+        evidence || self.scored.as_ref().is_some_and(|scored| scored.reads_from.start() < horizon)
+    }
 }
 
 /// Fen as yuan with two decimals.

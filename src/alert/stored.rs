@@ -50,6 +50,8 @@ struct StoredAlert<'a> {
     legal_basis: Vec<String>,
     #[serde(borrow)]
     evidence: Vec<StoredEvidence<'a>>,
+    /// Only alerts of models have one.
+    score: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -123,6 +125,7 @@ pub fn alert(body: &str, shadow: bool) -> Result<Alert, Unreadable> {
         reasons: reasons.collect::<Result<_, Unreadable>>()?,
         legal_basis: stored.legal_basis.into(),
         evidence: evidence.collect::<Result<_, Unreadable>>()?,
+        scored: stored.score.map(|_| serde_json::from_str(body)).transpose()?,
     };
     Ok(Alert {
         alert_id: AlertId(alert_id),

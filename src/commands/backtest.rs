@@ -5,8 +5,9 @@ use crate::alert::{Alert, AlertStatus, yuan};
 use crate::cli::BacktestArgs;
 use crate::config::{self, Config};
 use crate::engine::Engine;
+use crate::model::folder::Models;
 use crate::pipeline::setup::load_engine;
-use crate::rules::rule::{RuleSet, Status};
+use crate::rules::rule::{Bilingual, Status};
 use crate::sink::dead_letter::DeadLetterFile;
 use anyhow::{Context as _, Result};
 use comfy_table::{CellAlignment, Table, presets};
@@ -36,6 +37,9 @@ pub fn run(args: BacktestArgs) -> Result<Outcome> {
             return Ok(Outcome::Wrong);
         }
     };
+    if let Some(dir) = &args.models {
+        engine.use_models(Models::read(dir)?.scorers());
+    }
     let mut outputs = Outputs::create(&args)?;
     history::read(args.input, &mut engine, |engine, batch| {
         let outcome = engine.process(batch);
@@ -45,6 +49,7 @@ pub fn run(args: BacktestArgs) -> Result<Outcome> {
             None => Ok(()),
         }
     })?;
+    outputs.revisions(&engine.score())?;
     outputs.finish(&engine)?;
     let report = Report::of(&engine);
     let mut out = std::io::stdout().lock();
@@ -142,8 +147,7 @@ struct Report {
 impl Report {
     fn of(engine: &Engine) -> Self {
         let totals = engine.totals();
-        let mut alerts: BTreeMap<String, u64> =
-            live_rules(engine.rules()).map(|(id, _, _)| (id.to_owned(), 0)).collect();
+        let mut alerts: BTreeMap<String, u64> = live(engine).map(|(id, _)| (id.to_owned(), 0)).collect();
         for alert in sent(engine.alerts().into_iter()).filter(|alert| alert.status == AlertStatus::Open) {
             *alerts.entry(alert.finding.rule_id.to_string()).or_default() += 1;
         }
@@ -158,12 +162,15 @@ impl Report {
     }
 }
 
-fn live_rules(rules: &RuleSet) -> impl Iterator<Item = (&str, &str, &str)> {
-    let live = rules.rules.iter().filter(|rule| rule.status == Status::Live);
-    live.map(|rule| (rule.id.as_str(), rule.name.zh.as_str(), rule.name.en.as_str()))
+/// The rules and models that are sent, with their names.
+fn live(engine: &Engine) -> impl Iterator<Item = (&str, Bilingual)> {
+    let rules = engine.rules().rules.iter().filter(|rule| rule.status == Status::Live);
+    let models = engine.models().iter().filter(|model| !model.is_in_shadow()).map(|model| &model.model().file);
+    let rules = rules.map(|rule| (rule.id.as_str(), rule.name.clone()));
+    rules.chain(models.map(|model| (model.id.as_str(), model.name.clone().into())))
 }
 
-/// A row for each rule that is sent.
+/// A row for each rule and model that is sent.
 fn table(engine: &Engine) -> Table {
     #[derive(Default)]
     struct Row {
@@ -187,9 +194,9 @@ fn table(engine: &Engine) -> Table {
     table.load_preset(presets::UTF8_BORDERS_ONLY);
     table.set_header(["rule", "规则", "name", "open", "withdrawn", "amount at issue"]);
     let mut total = Row::default();
-    for (id, zh, en) in live_rules(engine.rules()) {
+    for (id, Bilingual { zh, en }) in live(engine) {
         let Row { open, withdrawn, amount } = rows.remove(id).unwrap_or_default();
-        table.add_row([id, zh, en, &open.to_string(), &withdrawn.to_string(), &yuan(amount)]);
+        table.add_row([id, &zh, &en, &open.to_string(), &withdrawn.to_string(), &yuan(amount)]);
         total.open += open;
         total.withdrawn += withdrawn;
         total.amount += amount;

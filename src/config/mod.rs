@@ -26,6 +26,8 @@ pub struct Config {
     pub engine: Engine,
     /// Where rules come from.
     pub rules: Rules,
+    /// Models beside the rules.
+    pub models: Models,
     /// Where records come from.
     pub source: Source,
     /// Where alerts go.
@@ -85,6 +87,21 @@ pub struct Rules {
     #[serde(with = "value::optional_path")]
     pub registry: Option<PathBuf>,
     /// How often files are looked at for changes; 0 s: never.
+    #[serde(with = "value::duration")]
+    pub reload_interval: Duration,
+}
+
+/// Models beside the rules.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Models {
+    /// Folder with a folder for each trained model, as `fundwatch train` writes it; `None`: none.
+    #[serde(with = "value::optional_path")]
+    pub dir: Option<PathBuf>,
+    /// How often windows that have changed are judged again.
+    #[serde(with = "value::duration")]
+    pub interval: Duration,
+    /// How often the folder is looked at for other models; 0 s: never.
     #[serde(with = "value::duration")]
     pub reload_interval: Duration,
 }

@@ -9,7 +9,6 @@ use crate::live::stays::Stay;
 use crate::record::{Admission, Code, Discharge, FeeDetail, InstitutionId, PersonId, Time, VisitId};
 use crate::rules::rule::{Amount, Bilingual, Rule, Severity, SubjectKind};
 use crate::rules::severity::{Band, Bound, Comparison, SeverityBands};
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// One, in the units of figures.
@@ -252,6 +251,7 @@ impl<'w> Draft<'w> {
             reasons: self.figures.clone(),
             legal_basis: words.legal_basis.clone(),
             evidence: self.evidence.into_iter().map(|piece| piece.evidence).collect(),
+            scored: None,
         };
         let alert = alert_id(rule, &self.parts);
         Found { rule: self.number, alert, first_time, finding: Arc::new(finding) }
@@ -310,16 +310,8 @@ fn common<T: PartialEq>(evidence: &[Piece], read: impl Fn(&Piece) -> Option<T>) 
 
 /// The hash over the rule's id and the parts of the identity that the rule names.
 pub fn alert_id(rule: &Rule, parts: &[(&'static str, String)]) -> AlertId {
-    let mut hash = Sha256::new();
-    hash.update(rule.id.as_bytes());
-    for name in &rule.identity {
-        let value = parts.iter().find(|part| part.0 == name).map_or("", |part| &part.1);
-        hash.update([0]);
-        hash.update(value.as_bytes());
-    }
-    let digest: [u8; 32] = hash.finalize().into();
-    let (half, _) = digest.split_at(16);
-    AlertId(u128::from_be_bytes(half.try_into().expect("half of 32 bytes")))
+    let value = |name: &String| parts.iter().find(|part| part.0 == name).map_or("", |part| part.1.as_str());
+    AlertId::of(&rule.id, rule.identity.iter().map(value))
 }
 
 /// `whole × part / of`, exact until the end, then rounded half up to the fen.

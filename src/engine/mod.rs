@@ -7,6 +7,7 @@
 pub mod observe;
 pub mod persist;
 mod retention;
+pub mod score;
 mod steps;
 
 use crate::alert::Alert;
@@ -17,8 +18,9 @@ use crate::live::checks::CheckShard;
 use crate::live::inventory::InventoryShard;
 use crate::live::settlements::SettlementShard;
 use crate::live::visits::VisitShard;
+use crate::model::scorer::Scorer;
 use crate::record::decode::{Bad, TYPES};
-use crate::record::{Batch, Ids, Time};
+use crate::record::{Batch, Day, Ids, Time};
 use crate::rules::rule::{RuleSet, Status};
 use crate::timeline::held::FindingChange;
 use crate::timeline::shard::TimelineShard;
@@ -111,6 +113,8 @@ pub struct Engine {
     time: Retention,
     persist: Option<Persist>,
     watch: Watch,
+    /// Models at work; in changes their numbers follow those of the rules.
+    models: Vec<Scorer>,
 }
 
 impl Engine {
@@ -140,6 +144,7 @@ impl Engine {
             time: Retention::new(options),
             persist: None,
             watch: Watch::default(),
+            models: Vec::new(),
             ids,
         }
     }
@@ -161,16 +166,25 @@ impl Engine {
         if changes.is_empty() {
             return Vec::new();
         }
-        let rules = &self.plan.rules;
-        self.book.apply(changes, crate::clock::now(), |rule| rules[usize::from(rule)].status == Status::Shadow)
+        let (rules, models) = (&self.plan.rules, &self.models);
+        self.book.apply(changes, crate::clock::now(), |number| match rules.get(usize::from(number)) {
+            Some(rule) => rule.status == Status::Shadow,
+            None => models[usize::from(number) - rules.len()].is_in_shadow(),
+        })
     }
 
     /// Puts other rules in place and evaluates them on all that is held: alerts follow at once.
     pub fn replace_rules(&mut self, rules: Arc<RuleSet>) -> Vec<Alert> {
+        self.plan = Arc::new(Plan::new(rules));
+        self.start_over()
+    }
+
+    /// Evaluates rules and models on all that is held.
+    fn start_over(&mut self) -> Vec<Alert> {
         let standing = self.book.standing(self.time.start());
         let mut changes: Vec<_> = standing.map(|alert| FindingChange { alert, finding: None }).collect();
-        self.plan = Arc::new(Plan::new(rules));
         changes.extend(self.rebuild());
+        changes.extend(self.judge());
         let alerts = self.revise(changes);
         self.record(&alerts);
         alerts
@@ -188,6 +202,7 @@ impl Engine {
 
     /// Ends the warm-up and returns what differs from what was known.
     pub fn end_warm_up(&mut self) -> Vec<Alert> {
+        self.score();
         let alerts = self.book.end_warm_up(crate::clock::now(), self.time.start());
         self.record(&alerts);
         self.catch_up();
@@ -202,6 +217,11 @@ impl Engine {
     /// The latest time of a record that is not from the future; `None` before the first.
     pub fn event_time(&self) -> Option<Time> {
         self.time.reached_by_records()
+    }
+
+    /// The first day that is retained; `None`: all are.
+    pub fn horizon(&self) -> Option<Day> {
+        self.time.horizon()
     }
 
     /// What is held.

@@ -1,11 +1,12 @@
 //! What models read of the engine: which days changed, and what the live records of a window sum up to.
 
 use super::Engine;
+use crate::alert::{Evidence, Role};
 use crate::detect::{Watch, World};
 use crate::live::details::LiveDetail;
 use crate::live::settlements::LiveSettlement;
 use crate::model::aggregate::{Aggregate, Meanings, Summing};
-use crate::record::{Code, Day, InstitutionId, PersonId, SettlementId, VisitId};
+use crate::record::{Code, Day, Ids, InstitutionId, PersonId, SettlementId, VisitId};
 use crate::rules::rule::{Map, Set};
 use rayon::prelude::*;
 
@@ -30,6 +31,19 @@ pub enum EntityKind {
     InstitutionItem,
     /// A person: `psn_no`.
     Person,
+}
+
+impl Owner {
+    fn text(&self) -> &str {
+        match self {
+            Self::Institution(text) | Self::Person(text) => text,
+        }
+    }
+}
+
+/// The name of an entity: its owner's, and that of the part where it is one.
+fn entity(owner: &str, part: Code, ids: &Ids) -> String {
+    if part.get().is_some() { format!("{owner}/{}", part.string(ids)) } else { owner.to_owned() }
 }
 
 impl EntityKind {
@@ -67,6 +81,22 @@ pub struct Traits {
     pub age: String,
 }
 
+/// A part of an owner's records over days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Whose records.
+    pub owner: Owner,
+    /// As in [`Observation`].
+    pub entity: String,
+    /// The first day.
+    pub from: Day,
+    /// The day after the last one.
+    pub to: Day,
+}
+
+/// The most settlements that show what an entity did.
+const SHOWN: usize = 20;
+
 impl Engine {
     /// Watches for models from the first record on.
     ///
@@ -98,12 +128,30 @@ impl Engine {
         self.workers.pool.install(|| windows.par_iter().map(one).collect())
     }
 
+    /// The settlements that cost the fund most, [`SHOWN`] at most, of entities over days; by time and id.
+    pub fn costliest(&self, kind: EntityKind, parts: &[Part]) -> Vec<Vec<Evidence>> {
+        let world = World::new(&self.plan, &self.settlements, &self.visits, &self.ids, self.watch);
+        let one = |part: &Part| {
+            let mut scan = Scan::new(kind, part.from, &world);
+            scan.shown = Some(Map::default());
+            self.scan(&mut scan, &part.owner, part.from, part.to);
+            scan.costliest(part)
+        };
+        self.workers.pool.install(|| parts.par_iter().map(one).collect())
+    }
+
     fn observe_one(&self, kind: EntityKind, owner: &Owner, from: Day, to: Day, world: &World<'_>) -> Vec<Observation> {
         let mut scan = Scan::new(kind, from, world);
+        self.scan(&mut scan, owner, from, to);
+        scan.finish(owner)
+    }
+
+    fn scan(&self, scan: &mut Scan<'_>, owner: &Owner, from: Day, to: Day) {
+        let world = scan.world;
         match owner {
             Owner::Institution(text) => {
                 let Some(institution) = self.ids.institutions.find(text).map(InstitutionId) else {
-                    return Vec::new();
+                    return;
                 };
                 let shard = &self.timelines[self.ids.institutions.shard_of(institution.0)];
                 if let Some(watched) = shard.watched(institution) {
@@ -114,7 +162,7 @@ impl Engine {
             }
             Owner::Person(text) => {
                 let Some(person) = self.ids.persons.find(text).map(PersonId) else {
-                    return Vec::new();
+                    return;
                 };
                 let shard = &self.timelines[self.ids.persons.shard_of(person.0)];
                 if let Some(timeline) = shard.person_if_known(person, world) {
@@ -125,7 +173,6 @@ impl Engine {
                 }
             }
         }
-        scan.finish(owner)
     }
 }
 
@@ -151,12 +198,14 @@ struct Scan<'w> {
     meanings: Meanings<'w>,
     /// By doctor or item; the owner itself under the absent code.
     entities: Map<Code, Entity>,
+    /// The settlements of each, where they are asked for.
+    shown: Option<Map<Code, Vec<LiveSettlement>>>,
 }
 
 impl<'w> Scan<'w> {
     fn new(kind: EntityKind, from: Day, world: &'w World<'w>) -> Self {
         let meanings = Meanings::new(world.plan, world.ids);
-        Self { kind, from, world, meanings, entities: Map::default() }
+        Self { kind, from, world, meanings, entities: Map::default(), shown: None }
     }
 
     fn settlements(&mut self, ids: impl Iterator<Item = SettlementId>) {
@@ -210,6 +259,33 @@ impl<'w> Scan<'w> {
         *entity.genders.entry(row.gend).or_default() += 1;
         *entity.classes.entry(self.world.plan.class(row.med_type)).or_default() += 1;
         entity.born = entity.born.into_iter().chain(row.brdy.get()).min();
+        if let Some(shown) = &mut self.shown {
+            shown.entry(part).or_default().push(*settlement);
+        }
+    }
+
+    /// The evidence of one of the entities.
+    fn costliest(self, part: &Part) -> Vec<Evidence> {
+        let ids = self.world.ids;
+        let owner = part.owner.text();
+        let wanted = |code: &Code| entity(owner, *code, ids) == part.entity;
+        let shown = self.shown.unwrap_or_default().into_iter().find(|(code, _)| wanted(code));
+        let mut evidence: Vec<Evidence> = shown
+            .map(|(_, settlements)| settlements)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|settlement| Evidence {
+                role: Role::Involved,
+                record: "settlement",
+                id: settlement.row.setl_id.string(ids),
+                time: settlement.row.setl_time,
+                amount: Some(settlement.row.fund_pay_sumamt.units()),
+            })
+            .collect();
+        evidence.sort_by(|one, other| (other.amount, &one.id).cmp(&(one.amount, &other.id)));
+        evidence.truncate(SHOWN);
+        evidence.sort_by(|one, other| (one.time, &one.id).cmp(&(other.time, &other.id)));
+        evidence
     }
 
     fn stays<'s>(&mut self, stays: impl Iterator<Item = &'s crate::live::stays::Stay>, from: Day, to: Day) {
@@ -231,29 +307,29 @@ impl<'w> Scan<'w> {
             let texts = counted.map(|(code, count)| (std::cmp::Reverse(*count), code.string(ids)));
             texts.min().map(|(_, text)| text).unwrap_or_default()
         };
-        let (name, institution) = match owner {
-            Owner::Institution(institution) => (institution, Some(institution.clone())),
-            Owner::Person(person) => (person, None),
+        let institution = match owner {
+            Owner::Institution(institution) => Some(institution.clone()),
+            Owner::Person(_) => None,
         };
         let mut observations: Vec<Observation> = self
             .entities
             .into_iter()
-            .map(|(part, entity)| {
-                let classes = entity.classes.iter().map(|(class, count)| (std::cmp::Reverse(*count), *class));
+            .map(|(part, sums)| {
+                let classes = sums.classes.iter().map(|(class, count)| (std::cmp::Reverse(*count), *class));
                 let class = classes.min().map(|(_, class)| crate::rules::rule::CLASSES[usize::from(class)]);
                 // Of an institution's persons neither says anything.
                 let of_person = self.kind == EntityKind::Person;
-                let born = entity.born.filter(|_| of_person);
+                let born = sums.born.filter(|_| of_person);
                 let age = born.map(|born| ((self.from.0 - born.0).max(0) * 4 / 1_461 / 10 * 10).to_string());
                 Observation {
-                    entity: if part.get().is_some() { format!("{name}/{}", part.string(ids)) } else { name.clone() },
+                    entity: entity(owner.text(), part, ids),
                     institution: institution.clone(),
-                    aggregate: entity.sums.finish(),
+                    aggregate: sums.sums.finish(),
                     traits: Traits {
-                        level: most(&entity.levels),
+                        level: most(&sums.levels),
                         class: class.unwrap_or_default().to_owned(),
-                        department: most(&entity.departments),
-                        gender: if of_person { most(&entity.genders) } else { String::new() },
+                        department: most(&sums.departments),
+                        gender: if of_person { most(&sums.genders) } else { String::new() },
                         age: age.unwrap_or_default(),
                     },
                 }

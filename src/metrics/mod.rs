@@ -6,6 +6,7 @@
 
 use crate::alert::Alert;
 use crate::checkpoint::writer::Written;
+use crate::model::scorer::Scorer;
 use crate::record::decode::{BadKind, TYPES};
 use crate::rules::rule::Status as RuleStatus;
 use crate::source::channel::Counts;
@@ -19,9 +20,11 @@ use prometheus::{
 use std::time::Duration;
 
 mod batch;
+mod models;
 mod sinks;
 
 pub use batch::BatchReport;
+use models::ModelMetrics;
 pub use sinks::SinkMeter;
 use sinks::SinkMetrics;
 
@@ -43,6 +46,7 @@ pub struct Metrics {
     batch_time: Histogram,
     latency: Histogram,
     sinks: SinkMetrics,
+    models: ModelMetrics,
     rule_set: IntGaugeVec,
     rules: IntGaugeVec,
     reloads: IntCounterVec,
@@ -168,6 +172,7 @@ impl Metrics {
                 &SECONDS,
             ),
             sinks: SinkMetrics::new(&make),
+            models: ModelMetrics::new(&make),
             rule_set: make.gauges(
                 "fundwatch_rule_set_info",
                 "1, with the version of the rule set in force.",
@@ -308,6 +313,16 @@ impl Metrics {
     /// Counts an attempt to reload the rules.
     pub fn reload(&self, taken: bool) {
         self.reloads.with_label_values(&[if taken { "taken" } else { "refused" }]).inc();
+    }
+
+    /// Shows how models see the latest window.
+    pub fn models(&self, models: &[Scorer]) {
+        self.models.show(models);
+    }
+
+    /// Counts an attempt to reload the models.
+    pub fn model_reload(&self, taken: bool) {
+        self.models.reload(taken);
     }
 
     /// Notes whether alerts are up to date.

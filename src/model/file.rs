@@ -7,8 +7,10 @@ use super::peers::PeerRule;
 use super::window::Window;
 use crate::detect::Watch;
 use crate::engine::observe::EntityKind;
-use crate::rules::rule::Bilingual;
+use crate::record::Day;
+use crate::rules::rule::{Bilingual, Severity, Status};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -82,6 +84,18 @@ pub struct ModelFile {
     /// How much may be told of.
     #[serde(default)]
     pub budget: Budget,
+    /// Whether its alerts are sent, or counted and stored only.
+    #[serde(default = "default_status")]
+    pub status: Status,
+    /// How grave its alerts are.
+    #[serde(default = "default_severity")]
+    pub severity: Severity,
+    /// Keys of the law that its alerts refer to: those of `knowledge/legal_basis.csv` of the rules.
+    #[serde(default)]
+    pub legal_basis: Vec<String>,
+    /// What people read instead of a feature's name.
+    #[serde(default)]
+    pub labels: BTreeMap<String, Name>,
 }
 
 /// A name in both languages.
@@ -102,6 +116,14 @@ impl From<Name> for Bilingual {
 
 fn default_detector() -> String {
     "combined".to_owned()
+}
+
+fn default_status() -> Status {
+    Status::Live
+}
+
+fn default_severity() -> Severity {
+    Severity::Medium
 }
 
 fn default_grace() -> u16 {
@@ -135,9 +157,16 @@ impl Model {
     /// # Errors
     /// Something in it is wrong.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ModelFileError> {
+        let form = |error: toml::de::Error| ModelFileError::Form { path: path.to_owned(), message: error.to_string() };
+        Self::new(toml::from_str(text).map_err(form)?, path)
+    }
+
+    /// Compiles a model; `path` is for messages.
+    ///
+    /// # Errors
+    /// Something in it is wrong.
+    pub fn new(file: ModelFile, path: &Path) -> Result<Self, ModelFileError> {
         let path = || path.to_owned();
-        let file: ModelFile =
-            toml::from_str(text).map_err(|error| ModelFileError::Form { path: path(), message: error.to_string() })?;
         let value = |key, message: &str| ModelFileError::Value { path: path(), key, message: message.to_owned() };
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if file.id.is_empty() || !file.id.bytes().all(plain) {
@@ -161,6 +190,12 @@ impl Model {
         if file.features.is_empty() {
             return Err(value("features", "must have one at least: name = \"SQL\""));
         }
+        if let Some(unknown) = file.labels.keys().find(|name| !file.features.contains_key(*name)) {
+            return Err(value("labels", &format!("`{unknown}` is no feature")));
+        }
+        if !matches!(file.status, Status::Live | Status::Shadow) {
+            return Err(value("status", "must be live or shadow"));
+        }
         let mut sql = Vec::new();
         for (name, expression) in &file.features {
             let Some(expression) = expression.as_str() else {
@@ -174,6 +209,26 @@ impl Model {
             source,
         })?;
         Ok(Self { file, features })
+    }
+
+    /// The starts of the windows before one that its history has, latest first.
+    pub fn before(&self, start: Day) -> impl Iterator<Item = Day> + use<'_> {
+        let before = move |start: &Day| Some(self.file.window.before(*start));
+        std::iter::successors(Some(start), before).skip(1).take(usize::from(self.file.history))
+    }
+
+    /// The first day that features of a window read.
+    pub fn reads_from(&self, start: Day) -> Day {
+        if self.features.read_past() { self.before(start).last().unwrap_or(start) } else { start }
+    }
+
+    /// The most days from the first one that features of a window read to the one on which it is judged.
+    pub fn days_needed(&self) -> i32 {
+        // Months differ in length: over four years all of them have come.
+        let starts = (20_454..20_454 + 1_461).filter_map(|day| self.file.window.starts(Day(day)).last());
+        let needed =
+            |start: Day| self.file.window.end(start).0 + i32::from(self.file.grace_days) - self.reads_from(start).0;
+        starts.map(needed).max().unwrap_or(0)
     }
 
     /// What the engine must watch for it.

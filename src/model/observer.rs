@@ -77,6 +77,13 @@ impl Observer {
         due
     }
 
+    /// Forgets the windows that begin before a day: their records may be gone.
+    pub fn forget_before(&mut self, horizon: Day) {
+        self.changed = self.changed.split_off(&horizon);
+        self.seen = self.seen.split_off(&horizon);
+        self.entities.retain(|(start, _), _| *start >= horizon);
+    }
+
     /// The windows that were looked at.
     pub fn windows(&self) -> impl Iterator<Item = Day> + '_ {
         self.seen.keys().copied()
@@ -87,21 +94,9 @@ impl Observer {
         let Some(seen) = self.seen.get(&start) else {
             return Vec::new();
         };
-        let mut past: Vec<&BTreeMap<String, Observation>> = Vec::new();
-        if model.features.read_past() {
-            let mut before = start;
-            for _ in 0..model.file.history {
-                before = model.file.window.before(before);
-                past.extend(self.seen.get(&before));
-            }
-        }
-        let windows: Vec<(Aggregate, Vec<Aggregate>)> = seen
-            .values()
-            .map(|observation| {
-                let past = past.iter().filter_map(|window| window.get(&observation.entity));
-                (observation.aggregate, past.map(|observation| observation.aggregate).collect())
-            })
-            .collect();
+        let past = self.past(model, start);
+        let windows: Vec<(Aggregate, Vec<Aggregate>)> =
+            seen.values().map(|observation| (observation.aggregate, aggregates(&past, &observation.entity))).collect();
         let values = model.features.evaluate(&windows);
         seen.values()
             .zip(values)
@@ -115,4 +110,25 @@ impl Observer {
             })
             .collect()
     }
+
+    /// The values that an entity's features had in the windows before one.
+    pub fn own_past(&self, model: &Model, start: Day, entity: &str) -> Vec<Vec<f64>> {
+        let mut windows: Vec<(Aggregate, Vec<Aggregate>)> = Vec::new();
+        for before in model.before(start) {
+            if let Some(observation) = self.seen.get(&before).and_then(|seen| seen.get(entity)) {
+                windows.push((observation.aggregate, aggregates(&self.past(model, before), entity)));
+            }
+        }
+        model.features.evaluate(&windows)
+    }
+
+    /// What was seen in the windows that features of a window read.
+    fn past(&self, model: &Model, start: Day) -> Vec<&BTreeMap<String, Observation>> {
+        let before = model.before(start).filter(|_| model.features.read_past());
+        before.filter_map(|before| self.seen.get(&before)).collect()
+    }
+}
+
+fn aggregates(windows: &[&BTreeMap<String, Observation>], entity: &str) -> Vec<Aggregate> {
+    windows.iter().filter_map(|window| window.get(entity)).map(|observation| observation.aggregate).collect()
 }

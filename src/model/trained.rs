@@ -4,9 +4,11 @@
 use super::aggregate::COLUMNS;
 use super::budget::{self, Candidate, Verdict};
 use super::detector::{Contribution, Detector, DetectorError, Fitted};
+use super::drift::Spread;
 use super::file::{Model, ModelFile};
 use super::observer::FeatureRow;
 use super::peers::Peers;
+use crate::checkpoint::manifest::sha256;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -86,6 +88,8 @@ pub struct Trained {
     peers: Peers,
     /// The detector, fitted on departures from peers.
     detector: Fitted,
+    /// How each feature's values were spread.
+    spreads: Vec<Spread>,
 }
 
 /// From what a model was learned.
@@ -148,7 +152,9 @@ impl Trained {
         };
         let program = format!("fundwatch {}", env!("CARGO_PKG_VERSION"));
         let features = fingerprint(&model.file);
-        Ok(Self { format: FORMAT, program, model: model.file.clone(), features, history, peers, detector })
+        let values = |feature: usize| rows.iter().map(|row| row.values[feature]).collect::<Vec<f64>>();
+        let spreads = (0..names.len()).map(|feature| Spread::learn(&values(feature))).collect();
+        Ok(Self { format: FORMAT, program, model: model.file.clone(), features, history, peers, detector, spreads })
     }
 
     /// Judges all entities of one window.
@@ -196,6 +202,22 @@ impl Trained {
         Ok(contributions)
     }
 
+    /// How far each feature has moved since training: see [`Spread::index`]. By name, in the order of the model file.
+    pub fn drift(&self, rows: &[FeatureRow]) -> Vec<(String, f64)> {
+        let index = |(feature, spread): (usize, &Spread)| {
+            spread.index(&rows.iter().map(|row| row.values[feature]).collect::<Vec<f64>>())
+        };
+        self.names().into_iter().zip(self.spreads.iter().enumerate().map(index)).collect()
+    }
+
+    /// A hash over all that it says: the `rule_version` of its alerts.
+    pub fn version(&self) -> String {
+        let text = serde_json::to_string(self).expect("what was read can be written");
+        let mut version = sha256(text.as_bytes());
+        version.truncate(16);
+        version
+    }
+
     fn names(&self) -> Vec<String> {
         self.model.features.keys().cloned().collect()
     }
@@ -205,7 +227,7 @@ impl Trained {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, folder: &Path) -> Result<PathBuf, TrainedError> {
-        let path = folder.join(FILE);
+        let path = Self::file_in(folder);
         let failed = |source| TrainedError::File { action: "write", path: path.clone(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         // In one step, so that a running pipeline never reads half of it.
@@ -217,6 +239,11 @@ impl Trained {
         Ok(path)
     }
 
+    /// Its file in a folder.
+    pub fn file_in(folder: &Path) -> PathBuf {
+        folder.join(FILE)
+    }
+
     /// Reads it from a folder.
     ///
     /// # Errors
@@ -226,7 +253,7 @@ impl Trained {
         struct Head {
             format: u32,
         }
-        let path = folder.join(FILE);
+        let path = Self::file_in(folder);
         let open = || {
             let file = File::open(&path);
             file.map(BufReader::new).map_err(|source| TrainedError::File { action: "read", path: path.clone(), source })

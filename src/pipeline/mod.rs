@@ -23,6 +23,7 @@ use crate::sink::DeadLetter;
 use crate::source::{Delivery, Event, Received, Running};
 use crate::status::Cause;
 use anyhow::Context as _;
+use models::ModelKeeper;
 use outputs::Outputs;
 use poison::{Poison, Poisoned};
 use publish::{Publisher, View};
@@ -35,6 +36,7 @@ use tracing::{info, warn};
 use warm_up::{Former, WarmUp};
 
 pub mod health;
+pub mod models;
 pub mod outputs;
 pub mod poison;
 pub mod publish;
@@ -59,6 +61,7 @@ pub struct Pipeline {
     outputs: Outputs,
     publisher: Publisher,
     rules: Option<RuleReload>,
+    models: Option<ModelKeeper>,
     poison: Poison,
     /// Place and reason of the last bad record.
     last_bad: Option<(String, String)>,
@@ -147,13 +150,17 @@ impl Pipeline {
                 Received::Event(Event::WarmUpEnds) => self.end_warm_up()?,
                 Received::Nothing => true,
                 Received::End if self.shutdown.requested() => return Ok(Ended::Stopped),
-                Received::End => return if self.end_warm_up()? { self.finish() } else { Ok(Ended::Stopped) },
+                Received::End => {
+                    let go_on = self.end_warm_up()? && self.judge_windows()?;
+                    return if go_on { self.finish() } else { Ok(Ended::Stopped) };
+                }
             };
             let go_on = go_on && self.end_warm_up_when_there()?;
             self.acknowledge();
             self.keep_state()?;
             self.check_sinks()?;
-            if !(go_on && self.reload_rules(Instant::now())? && self.look_around(held_up)) {
+            let now = Instant::now();
+            if !(go_on && self.reload_rules(now)? && self.keep_models(now)? && self.look_around(held_up)) {
                 return Ok(Ended::Stopped);
             }
         }

@@ -9,6 +9,7 @@ use crate::alert::{Alert, AlertId};
 use crate::clock;
 use crate::engine::{Engine, Retained};
 use crate::metrics::{BatchReport, Metrics};
+use crate::model::scorer::Scorer;
 use crate::record::decode::{Bad, BadKind, LateTypes, type_bit};
 use crate::rules::rule::{Map, RuleSet};
 use crate::source::Inlet;
@@ -33,6 +34,8 @@ pub struct Publisher {
     revisions: u64,
     /// The rules that run, without their alerts.
     rules: Vec<RuleTotals>,
+    /// The models at work, without their alerts.
+    models: Vec<RuleTotals>,
     /// The families of rules that run, with the types of records that they read.
     families: BTreeMap<String, LateTypes>,
     health: Health,
@@ -73,6 +76,7 @@ impl Publisher {
             last: Map::default(),
             revisions: 0,
             rules: Vec::new(),
+            models: Vec::new(),
             families: BTreeMap::new(),
             health,
             next: Instant::now(),
@@ -105,6 +109,21 @@ impl Publisher {
             let refusals = status.rule_set.refusals;
             status.rule_set = RuleSetStatus { version, loaded_at: Some(clock::now()), refused: None, refusals };
         });
+    }
+
+    /// How models see the latest window; and whether others on disk were taken, where there were some.
+    pub fn models(&mut self, models: &[Scorer], reload: Option<bool>) {
+        let totals = |model: &Scorer| RuleTotals {
+            id: model.model().file.id.as_str().into(),
+            name: model.model().file.name.clone().into(),
+            shadow: model.is_in_shadow(),
+            ..RuleTotals::default()
+        };
+        self.models = models.iter().map(totals).collect();
+        self.metrics.models(models);
+        if let Some(taken) = reload {
+            self.metrics.model_reload(taken);
+        }
     }
 
     /// Rules on disk were not taken.
@@ -249,12 +268,13 @@ impl Publisher {
         self.metrics.trouble(&causes);
     }
 
-    /// Every rule that runs, and those that ran and have alerts.
+    /// Every rule and model that runs, and those that ran and have alerts.
     fn all_rules(&self) -> Vec<RuleTotals> {
         let counted = self.tally.rules();
         let mut rules: Vec<RuleTotals> = self
             .rules
             .iter()
+            .chain(&self.models)
             .filter(|rule| !counted.iter().any(|counted| counted.id == rule.id))
             .cloned()
             .chain(counted.iter().cloned())

@@ -1,6 +1,7 @@
 //! From a configuration to a running pipeline.
 
 use super::health::{Health, Limits};
+use super::models::ModelKeeper;
 use super::outputs::Outputs;
 use super::poison::{self, Poison};
 use super::publish::Publisher;
@@ -84,9 +85,14 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
     let registry = config.rules.registry.as_deref();
     // The simulated city's time is its own, and soon ahead of ours.
     let future_skew = (config.source.kind != SourceKind::Simulator).then_some(config.engine.future_skew);
-    let load = || load_engine(config.rules.dir.clone(), registry, &config.engine, future_skew);
-    let Loaded { engine, rules } =
-        load().map_err(|mistakes| anyhow::anyhow!("the rules cannot be used:\n{}", mistakes.render(false)))?;
+    let models = ModelKeeper::of_config(config)?;
+    let load = || {
+        let mut loaded = load_engine(config.rules.dir.clone(), registry, &config.engine, future_skew)?;
+        loaded.engine.use_models(models.as_ref().map(ModelKeeper::scorers).unwrap_or_default());
+        Ok(loaded)
+    };
+    let Loaded { engine, rules } = load()
+        .map_err(|mistakes: Mistakes| anyhow::anyhow!("the rules cannot be used:\n{}", mistakes.render(false)))?;
     let folder = if config.keeps_state() { Some(StateFolder::open(&config.state)?) } else { None };
     let Begun { mut engine, mut resume, alerts, manifest } =
         begin(engine, folder.as_ref(), || load().expect("the rules could be read a moment ago").engine)?;
@@ -131,7 +137,8 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
         stalled_after: config.http.stalled_after,
     };
     let health = Health::new(borne, Instant::now());
-    let publisher = Publisher::new(board.clone(), metrics.clone(), source.name(), engine.rules(), health);
+    let mut publisher = Publisher::new(board.clone(), metrics.clone(), source.name(), engine.rules(), health);
+    publisher.models(engine.models(), None);
     let server = match config.http.enabled {
         false => None,
         true => {
@@ -154,6 +161,7 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
         outputs,
         publisher,
         rules,
+        models,
         poison: Poison::new(poison::Limits::of(&config.dead_letters)),
         last_bad: None,
         shutdown,

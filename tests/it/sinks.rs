@@ -53,6 +53,7 @@ pub fn alert(number: u128, revision: u32) -> Alert {
                 amount: None,
             },
         ],
+        scored: None,
     };
     Alert {
         alert_id: AlertId(number),

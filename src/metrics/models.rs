@@ -1,0 +1,103 @@
+//! Metrics of models: how each sees the latest window that is over.
+
+use super::Maker;
+use crate::model::scorer::{Report, Scorer};
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts};
+
+/// Limits of p-values whose shares are shown: where nothing is strange the share is the limit.
+const LIMITS: [f64; 5] = [0.001, 0.01, 0.05, 0.1, 0.5];
+/// Quantiles of scores that are shown.
+const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 1.0];
+
+/// The metrics of all models.
+pub(super) struct ModelMetrics {
+    info: IntGaugeVec,
+    entities: IntGaugeVec,
+    score: GaugeVec,
+    p_share: GaugeVec,
+    drift: GaugeVec,
+    reloads: IntCounterVec,
+}
+
+impl ModelMetrics {
+    pub(super) fn new(make: &Maker) -> Self {
+        let gauges = |name: &str, help: &str, labels: &[&str]| make.add(GaugeVec::new(Opts::new(name, help), labels));
+        let metrics = Self {
+            info: make.gauges(
+                "fundwatch_model_info",
+                "1, with the version of a trained model at work; one in shadow is not sent.",
+                &["model", "version", "status"],
+            ),
+            entities: make.gauges(
+                "fundwatch_model_entities",
+                "Entities in the latest window, by what became of them: raised, cut (by the budget) or usual.",
+                &["model", "decision"],
+            ),
+            score: gauges(
+                "fundwatch_model_score",
+                "Quantiles of the scores in the latest window.",
+                &["model", "quantile"],
+            ),
+            p_share: gauges(
+                "fundwatch_model_p_value_ratio",
+                "Share of entities in the latest window whose p-value is at most so much.",
+                &["model", "le"],
+            ),
+            drift: gauges(
+                "fundwatch_model_drift",
+                "Population stability index of a feature in the latest window against training; over 0.25 it has shifted.",
+                &["model", "feature"],
+            ),
+            reloads: make.counters(
+                "fundwatch_model_reloads_total",
+                "Attempts to reload models, by outcome: taken or refused.",
+                &["outcome"],
+            ),
+        };
+        for outcome in ["taken", "refused"] {
+            metrics.reloads.with_label_values(&[outcome]);
+        }
+        metrics
+    }
+
+    pub(super) fn reload(&self, taken: bool) {
+        self.reloads.with_label_values(&[if taken { "taken" } else { "refused" }]).inc();
+    }
+
+    pub(super) fn show(&self, models: &[Scorer]) {
+        self.info.reset();
+        self.entities.reset();
+        self.score.reset();
+        self.p_share.reset();
+        self.drift.reset();
+        for model in models {
+            let status = if model.is_in_shadow() { "shadow" } else { "live" };
+            self.info.with_label_values(&[model.model().file.id.as_str(), model.version(), status]).set(1);
+            if let Some(report) = model.last() {
+                self.report(report);
+            }
+        }
+    }
+
+    fn report(&self, report: &Report) {
+        let (model, all) = (report.model.as_str(), report.scores.len());
+        let usual = all - report.raised - report.cut;
+        for (decision, count) in [("raised", report.raised), ("cut", report.cut), ("usual", usual)] {
+            self.entities.with_label_values(&[model, decision]).set(count as i64);
+        }
+        if all == 0 {
+            return;
+        }
+        for quantile in QUANTILES {
+            let place = ((all as f64 * quantile).ceil() as usize).clamp(1, all) - 1;
+            self.score.with_label_values(&[model, &quantile.to_string()]).set(report.scores[place]);
+        }
+        for limit in LIMITS {
+            let count = report.p_values.partition_point(|p| *p <= limit);
+            self.p_share.with_label_values(&[model, &limit.to_string()]).set(count as f64 / all as f64);
+        }
+        for (feature, index) in &report.drift {
+            self.drift.with_label_values(&[model, feature]).set(*index);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A trained model at work: which of its findings stand.
+//!
+//! What stands is a function of the live records: a window is judged once it is over, as a whole, and again whenever a record
+//! that its features read has changed. A window that reads days which are no longer retained is not judged any more; what was
+//! found in it stands.
+
+use super::budget::Decision;
+use super::file::{Model, ModelFileError};
+use super::finding::{self, Raised};
+use super::observer::{FeatureRow, Observer};
+use super::trained::{Judgement, Trained};
+use crate::alert::AlertId;
+use crate::detect::Watch;
+use crate::engine::Engine;
+use crate::engine::observe::{Owner, Part};
+use crate::record::{Day, Time};
+use crate::rules::rule::Status;
+use crate::timeline::held::FindingChange;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A trained model in an engine.
+pub struct Scorer {
+    trained: Trained,
+    model: Model,
+    version: Arc<str>,
+    observer: Observer,
+    /// The alerts that stand, by window.
+    standing: BTreeMap<Day, BTreeSet<AlertId>>,
+    last: Option<Report>,
+}
+
+/// How a model sees the latest window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The model's id.
+    pub model: String,
+    /// The first day of the window.
+    pub window: Day,
+    /// Entities that are raised.
+    pub raised: usize,
+    /// Entities as strange, that the budget has cut.
+    pub cut: usize,
+    /// The scores of all entities, in order.
+    pub scores: Vec<f64>,
+    /// The p-values of all entities, in order.
+    pub p_values: Vec<f64>,
+    /// How far each feature has moved since training.
+    pub drift: Vec<(String, f64)>,
+}
+
+impl Scorer {
+    /// Puts a trained model to work.
+    ///
+    /// # Errors
+    /// Its features cannot be computed by this program.
+    pub fn new(trained: Trained) -> Result<Self, ModelFileError> {
+        let model = Model::new(trained.model().clone(), Path::new(&trained.model().id))?;
+        let version = trained.version().into();
+        let (observer, standing) = (Observer::default(), BTreeMap::new());
+        Ok(Self { trained, model, version, observer, standing, last: None })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The `rule_version` of its alerts.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Whether its alerts are not sent.
+    pub fn is_in_shadow(&self) -> bool {
+        self.model.file.status == Status::Shadow
+    }
+
+    /// What the engine must watch for it.
+    pub fn watch(&self) -> Watch {
+        self.model.watch()
+    }
+
+    /// How it sees the latest window; `None` before the first.
+    pub fn last(&self) -> Option<&Report> {
+        self.last.as_ref()
+    }
+
+    /// Takes note of days that changed: see [`Engine::take_changed_days`].
+    pub fn note(&mut self, days: &[(Owner, Day)]) {
+        self.observer.note(&self.model, days);
+    }
+
+    /// Judges the windows that have changed; `number` tells the model apart from the engine's others.
+    pub fn judge(&mut self, engine: &Engine, number: u16) -> Vec<FindingChange> {
+        let Some(reached) = engine.event_time().map(Time::day) else {
+            return Vec::new();
+        };
+        let horizon = engine.horizon();
+        if let Some(horizon) = horizon {
+            self.observer.forget_before(horizon);
+            self.standing = self.standing.split_off(&horizon);
+        }
+        let due = self.observer.advance(&self.model, engine, reached);
+        let mut windows: BTreeSet<Day> = due.iter().copied().collect();
+        for start in due {
+            // Later ones that read it.
+            let later =
+                self.observer.windows().filter(|later| *later > start && self.model.reads_from(*later) <= start);
+            windows.extend(later);
+        }
+        windows.retain(|start| horizon.is_none_or(|horizon| self.model.reads_from(*start) >= horizon));
+        windows.into_iter().flat_map(|start| self.judge_window(engine, start, number)).collect()
+    }
+
+    fn judge_window(&mut self, engine: &Engine, start: Day, number: u16) -> Vec<FindingChange> {
+        let rows = self.observer.features(&self.model, start);
+        let judgements =
+            self.trained.judge(&rows).expect("the features are those of the model that it was trained with");
+        let both = || rows.iter().zip(&judgements);
+        let raised: Vec<(&FeatureRow, &Judgement)> =
+            both().filter(|(_, judgement)| judgement.verdict.decision == Decision::Raised).collect();
+        let parts: Vec<Part> = raised.iter().map(|(row, _)| self.part(row)).collect();
+        let evidence = engine.costliest(self.model.file.entity, &parts);
+        let mut changes = Vec::new();
+        let mut standing = BTreeSet::new();
+        for ((row, judgement), evidence) in raised.iter().zip(evidence) {
+            let contributions = self.trained.explain(row).expect("as above");
+            let own_past = self.observer.own_past(&self.model, start, &row.entity);
+            let raised = Raised { row, judgement, contributions, own_past, evidence };
+            let alert = finding::alert_id(&self.model, row);
+            let finding = Arc::new(finding::write(&self.model, &self.version, raised));
+            standing.insert(alert);
+            changes.push(FindingChange { alert, finding: Some((number, finding)) });
+        }
+        let before = self.standing.insert(start, standing).unwrap_or_default();
+        let gone = before.difference(&self.standing[&start]);
+        changes.extend(gone.map(|alert| FindingChange { alert: *alert, finding: None }));
+        if self.last.as_ref().is_none_or(|last| last.window <= start) {
+            self.last = Some(self.report(start, &rows, &judgements));
+        }
+        changes
+    }
+
+    fn part(&self, row: &FeatureRow) -> Part {
+        let owner = match &row.institution {
+            Some(institution) => Owner::Institution(institution.clone()),
+            None => Owner::Person(row.entity.clone()),
+        };
+        Part { owner, entity: row.entity.clone(), from: row.start, to: self.model.file.window.end(row.start) }
+    }
+
+    fn report(&self, window: Day, rows: &[FeatureRow], judgements: &[Judgement]) -> Report {
+        let count = |decision| judgements.iter().filter(|judgement| judgement.verdict.decision == decision).count();
+        let sorted = |of: fn(&Judgement) -> f64| {
+            let mut values: Vec<f64> = judgements.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        Report {
+            model: self.model.file.id.clone(),
+            window,
+            raised: count(Decision::Raised),
+            cut: count(Decision::Cut),
+            scores: sorted(|judgement| judgement.score),
+            p_values: sorted(|judgement| judgement.p),
+            drift: self.trained.drift(rows),
+        }
+    }
+}

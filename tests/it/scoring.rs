@@ -1,0 +1,289 @@
+//! Models at work: their alerts depend on the records alone, stand in the alerts of the contract, and follow the files in the
+//! folder of models.
+
+use crate::reference::Tables;
+use crate::rule_sets;
+use crate::support::running::Running;
+use crate::support::{City, essence, fundwatch, json_lines, open_at_last, succeed, wait_until};
+use crate::worlds::{Dice, duplicated, shuffled};
+use fundwatch::alert::{Alert, AlertStatus, stored};
+use fundwatch::checkpoint::restore::restore;
+use fundwatch::checkpoint::store::Checkpoints;
+use fundwatch::checkpoint::writer::{Job, Scribe};
+use fundwatch::engine::{Engine, Options};
+use fundwatch::model::file::Model;
+use fundwatch::model::observer::Observer;
+use fundwatch::model::scorer::Scorer;
+use fundwatch::model::trained::Trained;
+use fundwatch::record::{Batch, Ids};
+use object_store::memory::InMemory;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Generous, so that it raises something in an ordinary city.
+const MODEL: &str = r#"
+id = "T-1"
+name = { zh = "医师周行为异常", en = "an unusual week" }
+entity = "doctor"
+window = "week"
+history = 2
+severity = "low"
+[features]
+fee = "fee / visits"
+drug_share = "drug_fee / detail_fee"
+items = "items / details"
+growth = "fee / past_fee"
+[labels]
+fee = { zh = "次均费用", en = "fee per visit" }
+[peers]
+alike_in = [["level"]]
+least = 5
+[budget]
+q = 0.5
+per_group = 4
+"#;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn city() -> (City, Vec<Vec<u8>>) {
+    let city = City::simulate(3_000, 35, 5);
+    let records = fs::read(city.records()).expect("records");
+    let lines = records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect();
+    (city, lines)
+}
+
+fn engine(shards: usize, threads: usize) -> Engine {
+    let ids = Arc::new(Ids::new(shards));
+    let rules = Arc::new(rule_sets::of_tables(&Tables::default(), &ids));
+    Engine::new(rules, ids, &Options { threads, least_shared: 1, ..Options::default() })
+}
+
+fn process(engine: &mut Engine, lines: &[Vec<u8>]) -> Vec<Alert> {
+    engine.process(&Batch::of_lines("city", &lines.join(&b'\n'))).alerts
+}
+
+fn trained(lines: &[Vec<u8>]) -> Trained {
+    let model = Model::parse(MODEL, Path::new("model.toml")).unwrap_or_else(|error| panic!("{error}"));
+    let mut engine = engine(1, 1);
+    engine.watch(model.watch());
+    process(&mut engine, lines);
+    let mut observer = Observer::default();
+    observer.note(&model, &engine.take_changed_days());
+    let reached = engine.event_time().expect("records").day();
+    observer.advance(&model, &engine, reached);
+    let windows: Vec<_> = observer.windows().collect();
+    let rows: Vec<_> = windows.iter().flat_map(|start| observer.features(&model, *start)).collect();
+    Trained::learn(&model, &rows, 1).expect("enough rows")
+}
+
+/// The open alerts of models as they are written, without what the revision says of itself.
+fn open(engine: &Engine) -> BTreeMap<String, Value> {
+    let open = engine.alerts().into_iter().filter(|alert| alert.status == AlertStatus::Open);
+    let written = open.filter(|alert| alert.finding.scored.is_some()).map(|alert| {
+        let mut written = serde_json::to_value(alert).expect("JSON");
+        let fields = written.as_object_mut().expect("an object");
+        fields.remove("revision");
+        fields.remove("detected_at");
+        (alert.alert_id.to_string(), written)
+    });
+    written.collect()
+}
+
+#[test]
+fn what_models_find_depends_on_the_records_alone() {
+    let (_city, lines) = city();
+    let trained = trained(&lines);
+    let scorers = || vec![Scorer::new(trained.clone()).expect("its features are known")];
+    let expected = {
+        let mut engine = engine(1, 1);
+        engine.use_models(scorers());
+        process(&mut engine, &lines);
+        engine.score();
+        open(&engine)
+    };
+    assert!(expected.len() > 5, "{} alerts", expected.len());
+    for seed in 0..6 {
+        let mut dice = Dice::new(seed);
+        let lines = if seed < 2 { lines.clone() } else { duplicated(&shuffled(&lines, seed), seed) };
+        let mut engine = engine(1 << dice.below(4), 1 + dice.below(2));
+        engine.use_models(scorers());
+        let mut last: BTreeMap<_, u32> = BTreeMap::new();
+        let mut tell = |alerts: Vec<Alert>| {
+            for alert in alerts {
+                let before = last.insert(alert.alert_id, alert.revision).unwrap_or(0);
+                assert_eq!(alert.revision, before + 1, "revisions rise by one");
+            }
+        };
+        let mut at = 0;
+        while at < lines.len() {
+            let end = (at + 1 + dice.below(3_000)).min(lines.len());
+            tell(process(&mut engine, &lines[at..end]));
+            at = end;
+            match dice.below(4) {
+                0 => tell(engine.score()),
+                1 => tell(engine.replace_models(scorers())),
+                _ => {}
+            }
+        }
+        tell(engine.score());
+        assert_eq!(open(&engine), expected, "seed {seed}");
+        let rules = Arc::new(rule_sets::of_tables(&Tables::default(), engine.ids()));
+        assert!(engine.replace_rules(rules).is_empty(), "the same rules and models find the same");
+    }
+}
+
+#[test]
+fn models_go_on_from_a_checkpoint() {
+    let (_city, lines) = city();
+    let trained = trained(&lines);
+    let make = |shards| {
+        let mut engine = engine(shards, 2);
+        engine.use_models(vec![Scorer::new(trained.clone()).expect("its features are known")]);
+        engine
+    };
+    let mut undisturbed = make(1);
+    process(&mut undisturbed, &lines);
+    undisturbed.score();
+    let half = lines.len() * 3 / 4;
+    let checkpoints = Checkpoints::of(Arc::new(InMemory::new())).expect("memory");
+    let mut first = make(4);
+    first.keep_log(1, &[]);
+    process(&mut first, &lines[..half]);
+    let told = first.score();
+    assert!(told.iter().any(|alert| alert.finding.scored.is_some()), "something is found before the checkpoint");
+    let cut = first.cut().expect("a log is kept");
+    let mut scribe = Scribe::new(checkpoints.clone(), None, 2);
+    scribe.write(&Job { cut, positions: BTreeMap::new(), sinks: BTreeMap::new(), tag: 0 }).expect("memory");
+    let restored = restore(&checkpoints, || make(2)).expect("whole").expect("one");
+    let held = |alert: &Alert| alert.finding.scored.is_some();
+    let before: Vec<&Alert> = told.iter().filter(|alert| held(alert)).collect();
+    for alert in &before {
+        let read =
+            restored.alerts.iter().find(|read| read.alert_id == alert.alert_id).expect("it is in the checkpoint");
+        assert_eq!(read.finding, alert.finding, "to the bit");
+        let body = serde_json::to_string(alert).expect("JSON");
+        assert_eq!(stored::alert(&body, false).expect("readable").finding, alert.finding);
+    }
+    let mut second = restored.engine;
+    let alerts = second.end_warm_up();
+    assert!(alerts.is_empty(), "what was told stands: {alerts:?}");
+    process(&mut second, &lines[half..]);
+    second.score();
+    assert_eq!(open(&second), open(&undisturbed));
+}
+
+/// A folder of models, with what the command `train` has made of a model file.
+fn train(city: &City, models: &Path, model: &str) {
+    let file = models.with_extension("toml");
+    fs::write(&file, model).expect("there is room");
+    let id = model.split('"').nth(1).expect("an id");
+    // Not in the folder of models at first: it is there whole or not at all.
+    let out = models.with_extension("new");
+    let mut command = fundwatch();
+    command.arg("train").arg("--model").arg(&file).arg("--input").arg(city.records()).arg("--out").arg(&out);
+    succeed(&mut command);
+    let place = models.join(id);
+    drop(fs::remove_dir_all(&place));
+    fs::rename(out, place).expect("the same folder");
+}
+
+#[test]
+fn a_pipeline_finds_what_a_backtest_finds_and_takes_other_models() {
+    let (city, lines) = city();
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = folder.path().join("models");
+    fs::create_dir(&models).expect("a folder");
+    train(&city, &models, MODEL);
+
+    let alerts = folder.path().join("alerts.jsonl");
+    let mut command = fundwatch();
+    command.args(["backtest", "--json"]).arg("--input").arg(city.records()).arg("--registry").arg(city.registry());
+    command.arg("--models").arg(&models).arg("--alerts").arg(&alerts);
+    let output = succeed(&mut command);
+    let counts: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(counts["alerts"]["T-1"].as_u64() > Some(5), "{counts}");
+    let found = json_lines(&fs::read_to_string(&alerts).expect("alerts"));
+    let expected: BTreeMap<_, _> = found.iter().filter(|alert| alert["status"] == "open").map(essence).collect();
+    let one = found.iter().find(|alert| alert["rule_id"] == "T-1").expect("an alert of the model");
+    assert_eq!((&one["subject"]["kind"], &one["severity"]), (&"doctor".into(), &"low".into()));
+    assert!(one["score"].is_f64() && one["p_value"].as_f64() < Some(0.5), "{one}");
+    assert_eq!(one["contributions"].as_array().map(Vec::len), Some(4));
+    for field in ["feature", "contribution", "value", "peer_median", "own_median"] {
+        assert!(one["contributions"][0].get(field).is_some(), "{field} {one}");
+    }
+    assert!(!one["evidence"].as_array().expect("evidence").is_empty());
+    for language in ["zh", "en"] {
+        let words = one["message"][language].as_str().expect("words");
+        assert!(words.contains(one["subject"]["id"].as_str().expect("an id")), "{words}");
+    }
+
+    let (models_name, registry) = (models.display().to_string(), city.registry().display().to_string());
+    let variables = [
+        ("FUNDWATCH__SOURCE__KIND", "stdin"),
+        ("FUNDWATCH__RULES__REGISTRY", registry.as_str()),
+        ("FUNDWATCH__MODELS__DIR", models_name.as_str()),
+        ("FUNDWATCH__MODELS__INTERVAL", "200ms"),
+        ("FUNDWATCH__MODELS__RELOAD_INTERVAL", "100ms"),
+        ("FUNDWATCH__SINKS__TERMINAL__ENABLED", "false"),
+        ("FUNDWATCH__SINKS__FILE__ENABLED", "true"),
+        ("FUNDWATCH__SINKS__FILE__PATH", "alerts.jsonl"),
+        ("FUNDWATCH__HTTP__LINGER", "0s"),
+    ];
+    let mut running = Running::start(&variables, Stdio::piped());
+    let mut stdin = running.stdin();
+    let text = lines.join(&b'\n');
+    let (first, second) = text.split_at(text.len() / 2);
+    std::io::Write::write_all(&mut stdin, first).expect("it reads");
+    let raised = "fundwatch_model_entities{decision=\"raised\",model=\"T-1\"}";
+    wait_until("a window is judged", LIMIT, || running.metric(raised).map(drop));
+    assert!(running.metric("fundwatch_model_drift{feature=\"items\",model=\"T-1\"}").is_some());
+
+    // A second one in shadow is counted, and not sent.
+    train(&city, &models, &MODEL.replace("\"T-1\"", "\"T-2\"").replace("severity", "status = \"shadow\"\nseverity"));
+    let beside = "fundwatch_alert_revisions_total{rule=\"T-2\",severity=\"low\",shadow=\"true\",status=\"open\"}";
+    wait_until("the one in shadow finds something", LIMIT, || running.metric(beside).filter(|count| *count > 0.0));
+    // What cannot be read leaves the others at work.
+    fs::create_dir(models.join("broken")).expect("a folder");
+    fs::write(models.join("broken/model.json"), "{").expect("there is room");
+    let refused = "fundwatch_model_reloads_total{outcome=\"refused\"}";
+    wait_until("it is refused", LIMIT, || running.metric(refused).filter(|count| *count == 1.0));
+    assert!(running.read("words").contains("is no trained model"), "{}", running.read("words"));
+
+    std::io::Write::write_all(&mut stdin, second).expect("it reads");
+    drop(stdin);
+    let (code, _) = running.end();
+    assert_eq!(code, Some(0), "{}", running.read("words"));
+    assert_eq!(open_at_last(&running.path("alerts.jsonl")), expected);
+}
+
+#[test]
+fn models_that_cannot_work_are_refused_with_words() {
+    let (city, _) = city();
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = folder.path().join("models");
+    fs::create_dir(&models).expect("a folder");
+    train(&city, &models, MODEL);
+    let models_name = models.display().to_string();
+    let fails = |variables: &[(&str, &str)]| {
+        let all = [&[("FUNDWATCH__MODELS__DIR", models_name.as_str())], variables].concat();
+        let mut running = Running::start(&all, Stdio::null());
+        let (code, _) = running.end();
+        assert_eq!(code, Some(2), "{}", running.read("words"));
+        running.read("words")
+    };
+    let words = fails(&[("FUNDWATCH__ENGINE__RETENTION", "20d")]);
+    assert!(words.contains("T-1 looks back 22 days, but engine.retention keeps 20"), "{words}");
+    let copy = models.join("copy");
+    fs::create_dir(&copy).expect("a folder");
+    fs::copy(models.join("T-1/model.json"), copy.join("model.json")).expect("a copy");
+    let words = fails(&[]);
+    assert!(words.contains("have the id T-1"), "{words}");
+    fs::remove_dir_all(&models).expect("it was there");
+    let words = fails(&[]);
+    assert!(words.contains("failed to read the folder of models"), "{words}");
+}
