@@ -194,17 +194,41 @@ pub struct SimulateArgs {
     after_help = "Detectors are fitted on all rows and score all rows; they never see the labels. The table is CSV with a \
     header, plain or packed with gzip: numbers, and nothing where a value is missing. Labels are 1 or true for what is to be \
     found, 0 or false for the rest.\n\n\
+    A model judges each window of a history as it was known when it was over. Of entities that no case names nothing is known; \
+    they count as dismissed.\n\n\
     Examples:\n  \
     fundwatch evaluate --table institutions.csv.gz --label fraud\n  \
-    fundwatch evaluate --table institutions.csv --label fraud --detector combined --json"
+    fundwatch evaluate --table institutions.csv --label fraud --detector combined --json\n  \
+    fundwatch evaluate --model trained/STA-11 --input 2026/ --labels cases.csv --html report.html"
 )]
 pub struct EvaluateArgs {
-    /// Feature table
-    #[arg(long, value_name = "FILE.csv")]
-    pub table: PathBuf,
+    /// Feature table, on which detectors are measured
+    #[arg(
+        long,
+        value_name = "FILE.csv",
+        requires = "label",
+        required_unless_present = "model",
+        conflicts_with = "model"
+    )]
+    pub table: Option<PathBuf>,
     /// Its column of labels
-    #[arg(long, value_name = "COLUMN")]
-    pub label: String,
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    pub label: Option<String>,
+    /// Folder of a trained model, which is measured on a history
+    #[arg(long, value_name = "DIR", requires = "input")]
+    pub model: Option<PathBuf>,
+    /// Files and folders of records, in the order in which they came
+    #[arg(long, value_name = "PATH", num_args = 1.., requires = "model")]
+    pub input: Vec<PathBuf>,
+    /// CSV of cases: entity, window_start, outcome (confirmed or dismissed)
+    #[arg(long, value_name = "FILE.csv", requires = "model")]
+    pub labels: Option<PathBuf>,
+    /// Receives a report with charts
+    #[arg(long, value_name = "FILE.html", requires = "model")]
+    pub html: Option<PathBuf>,
+    /// Folder of rules, for the classes of med_type [default: ./rules, else the built-in rules]
+    #[arg(long, value_name = "DIR", requires = "model")]
+    pub rules: Option<PathBuf>,
     /// Only this detector [default: all of them]
     #[arg(long, value_name = "NAME", value_parser = detector_names())]
     pub detector: Option<String>,

@@ -59,6 +59,16 @@ pub(super) fn featured(
             return Ok(None);
         }
     };
+    features_of(model, input, rules, as_of)
+}
+
+/// Computes the features of a model over files; `None` where the rules are wrong, which has been said.
+pub(super) fn features_of(
+    model: Model,
+    input: Vec<PathBuf>,
+    rules: Option<PathBuf>,
+    as_of: AsOf,
+) -> Result<Option<Featured>> {
     let settings = config::Engine { retention: config::value::Retention(None), ..Config::default().engine };
     let mut engine = match load_engine(rules, None, &settings, None) {
         Ok(loaded) => loaded.engine,

@@ -57,7 +57,7 @@ pub fn execute(command: Command) -> Result<Outcome> {
         Command::Run(args) => run::run(&args),
         Command::Backtest(args) => backtest::run(args),
         Command::Simulate(args) => simulate::run(&args),
-        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Evaluate(args) => evaluate::run(args),
         Command::Config(args) => config::run(&args),
         Command::Rules(args) => rules::run(args),
         Command::State(args) => state::run(&args),

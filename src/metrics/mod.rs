@@ -14,8 +14,8 @@ use crate::status::{Cause, Lag, RuleTotals, StateSize};
 use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ use sinks::SinkMetrics;
 /// All metrics of a process; made once.
 pub struct Metrics {
     registry: Registry,
+    described: Vec<Described>,
     records: IntCounterVec,
     outcomes: IntCounterVec,
     dead_letters: IntCounterVec,
@@ -76,34 +77,78 @@ struct Pending {
     state: Vec<StateSize>,
 }
 
+/// A metric as people read of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Its name.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// What it means.
+    pub help: String,
+    /// Its labels.
+    pub labels: Vec<String>,
+}
+
+impl Described {
+    /// Its unit, which its name ends in; none of plain counts.
+    pub fn unit(&self) -> &'static str {
+        let name = self.name.strip_suffix("_total").unwrap_or(&self.name);
+        let units = [("_seconds", "seconds"), ("_bytes", "bytes"), ("_yuan", "yuan"), ("_ratio", "share of 1")];
+        units.into_iter().find(|(suffix, _)| name.ends_with(suffix)).map_or("", |(_, unit)| unit)
+    }
+}
+
 /// Makes and registers metrics.
-struct Maker(Registry);
+#[derive(Default)]
+struct Maker {
+    registry: Registry,
+    described: Mutex<Vec<Described>>,
+}
 
 impl Maker {
-    fn add<M: Collector + Clone + 'static>(&self, made: prometheus::Result<M>) -> M {
+    fn add<M: Collector + Clone + 'static>(&self, kind: &'static str, made: prometheus::Result<M>) -> M {
         let metric = made.expect("names and labels are constants that a test has seen");
-        self.0.register(Box::new(metric.clone())).expect("every name is used once, which a test has seen");
+        self.described.lock().extend(metric.desc().into_iter().map(|description| Described {
+            name: description.fq_name.clone(),
+            kind,
+            help: description.help.clone(),
+            labels: description.variable_labels.clone(),
+        }));
+        self.registry.register(Box::new(metric.clone())).expect("every name is used once, which a test has seen");
         metric
     }
 
     fn counter(&self, name: &str, help: &str) -> IntCounter {
-        self.add(IntCounter::new(name, help))
+        self.add("counter", IntCounter::new(name, help))
     }
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels))
+        self.add("counter", IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn times(&self, name: &str, help: &str, labels: &[&str]) -> CounterVec {
+        self.add("counter", CounterVec::new(Opts::new(name, help), labels))
     }
 
     fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.add(IntGauge::new(name, help))
+        self.add("gauge", IntGauge::new(name, help))
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-        self.add(IntGaugeVec::new(Opts::new(name, help), labels))
+        self.add("gauge", IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    fn number(&self, name: &str, help: &str) -> Gauge {
+        self.add("gauge", Gauge::new(name, help))
+    }
+
+    fn numbers(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+        self.add("gauge", GaugeVec::new(Opts::new(name, help), labels))
     }
 
     fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
+        self.add("histogram", Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
     }
 }
 
@@ -119,7 +164,7 @@ impl Default for Metrics {
 impl Metrics {
     /// All metrics, at zero.
     pub fn new() -> Self {
-        let make = Maker(Registry::new());
+        let make = Maker::default();
         let build = make.gauges("fundwatch_build_info", "1, with the version of the program.", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let metrics = Self {
@@ -151,10 +196,11 @@ impl Metrics {
                 &["rule", "severity", "status", "shadow"],
             ),
             open_alerts: make.gauges("fundwatch_open_alerts", "Alerts that are open, by rule.", &["rule"]),
-            open_amount: make.add(GaugeVec::new(
-                Opts::new("fundwatch_open_amount_at_issue_yuan", "Fund money at issue in open alerts, by rule."),
+            open_amount: make.numbers(
+                "fundwatch_open_amount_at_issue_yuan",
+                "Fund money at issue in open alerts, by rule.",
                 &["rule"],
-            )),
+            ),
             lag: make.gauges("fundwatch_source_lag_records", "Records that wait, by partition.", &["partition"]),
             batch_records: make.histogram(
                 "fundwatch_batch_records",
@@ -197,10 +243,10 @@ impl Metrics {
                 "fundwatch_dead_letter_run",
                 "Bad records in a row; dead_letters.stop_at_run of them stop the pipeline.",
             ),
-            poison_ratio: make.add(Gauge::new(
+            poison_ratio: make.number(
                 "fundwatch_dead_letter_ratio",
                 "Share of bad ones among the last records; dead_letters.stop_at_ratio stops the pipeline.",
-            )),
+            ),
             event_time_age: make.gauge(
                 "fundwatch_event_time_age_seconds",
                 "The clock less the latest time of a record that is not from the future; 0 before the first.",
@@ -214,20 +260,21 @@ impl Metrics {
                 make.counter("fundwatch_source_rebalances_total", "Changes of the assignment of partitions."),
                 make.counter("fundwatch_source_commits_total", "Commits of offsets."),
             ],
-            checkpoint_age: make.add(Gauge::new(
+            checkpoint_age: make.number(
                 "fundwatch_checkpoint_age_seconds",
                 "Time since a checkpoint was written by this process; 0 before the first, and where no state is kept.",
-            )),
-            checkpoint_time: make.add(Gauge::new(
+            ),
+            checkpoint_time: make.number(
                 "fundwatch_checkpoint_duration_seconds",
                 "How long writing the last checkpoint took, beside the running engine.",
-            )),
+            ),
             checkpoint_bytes: make
                 .gauge("fundwatch_checkpoint_bytes", "What all segments of the last checkpoint take, compressed."),
             checkpoint_number: make.gauge("fundwatch_checkpoint_number", "The number of the last checkpoint."),
             stream_clients: make.gauge("fundwatch_stream_clients", "Clients of the live event stream."),
             pending: Mutex::default(),
-            registry: make.0,
+            registry: make.registry,
+            described: make.described.into_inner(),
         };
         // Series that count trouble exist from the start, so that their first rise is seen.
         for kind in BadKind::ALL {
@@ -361,6 +408,11 @@ impl Metrics {
         }
     }
 
+    /// All metrics, as people read of them.
+    pub fn described(&self) -> &[Described] {
+        &self.described
+    }
+
     /// The gauge of clients of the event stream.
     pub fn stream_clients(&self) -> &IntGauge {
         &self.stream_clients
@@ -450,6 +502,22 @@ mod tests {
         }
         metrics.sizes(&[], &[], &[]);
         assert!(!metrics.render().contains("DUP-02"));
+    }
+
+    #[test]
+    fn the_page_of_metrics_lists_them_all() {
+        let metrics = Metrics::new();
+        let mut described = metrics.described().to_vec();
+        described.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut table = String::from("| metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n");
+        for metric in &described {
+            let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            let Described { name, kind, help, .. } = metric;
+            table.push_str(&format!("| `{name}` | {kind} | {} | {} | {help} |\n", metric.unit(), labels.join(" ")));
+        }
+        let unbounded = ["person", "psn_no", "visit", "mdtrt_id", "doctor", "settlement"];
+        assert!(described.iter().all(|metric| !metric.labels.iter().any(|label| unbounded.contains(&label.as_str()))));
+        assert!(include_str!("../../docs/metrics.md").contains(&table), "docs/metrics.md should have:\n{table}");
     }
 
     #[test]

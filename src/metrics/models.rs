@@ -2,7 +2,7 @@
 
 use super::Maker;
 use crate::model::scorer::{Report, Scorer};
-use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts};
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
 /// Limits of p-values whose shares are shown: where nothing is strange the share is the limit.
 const LIMITS: [f64; 5] = [0.001, 0.01, 0.05, 0.1, 0.5];
@@ -21,7 +21,6 @@ pub(super) struct ModelMetrics {
 
 impl ModelMetrics {
     pub(super) fn new(make: &Maker) -> Self {
-        let gauges = |name: &str, help: &str, labels: &[&str]| make.add(GaugeVec::new(Opts::new(name, help), labels));
         let metrics = Self {
             info: make.gauges(
                 "fundwatch_model_info",
@@ -33,17 +32,17 @@ impl ModelMetrics {
                 "Entities in the latest window, by what became of them: raised, cut (by the budget) or usual.",
                 &["model", "decision"],
             ),
-            score: gauges(
+            score: make.numbers(
                 "fundwatch_model_score",
                 "Quantiles of the scores in the latest window.",
                 &["model", "quantile"],
             ),
-            p_share: gauges(
+            p_share: make.numbers(
                 "fundwatch_model_p_value_ratio",
                 "Share of entities in the latest window whose p-value is at most so much.",
                 &["model", "le"],
             ),
-            drift: gauges(
+            drift: make.numbers(
                 "fundwatch_model_drift",
                 "Population stability index of a feature in the latest window against training; over 0.25 it has shifted.",
                 &["model", "feature"],

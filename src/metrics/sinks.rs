@@ -1,7 +1,7 @@
 //! The metrics of sinks.
 
 use super::Maker;
-use prometheus::{Counter, CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{Counter, CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use std::time::Duration;
 
 /// The metrics of all sinks.
@@ -45,13 +45,11 @@ impl SinkMetrics {
                 "Items that a receiver refused and that were put aside.",
                 label,
             ),
-            blocked: make.add(CounterVec::new(
-                Opts::new(
-                    "fundwatch_sink_blocked_seconds_total",
-                    "Time in which the full queue of a sink held up the pipeline.",
-                ),
+            blocked: make.times(
+                "fundwatch_sink_blocked_seconds_total",
+                "Time in which the full queue of a sink held up the pipeline.",
                 label,
-            )),
+            ),
         }
     }
 

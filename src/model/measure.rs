@@ -95,6 +95,18 @@ pub fn found_among(labels: &[bool], scores: &[f64], k: usize) -> f64 {
     found
 }
 
+/// A share with the interval of Wilson (1927). `None` of nothing.
+pub fn share(found: usize, of: usize) -> Option<Estimate> {
+    if of == 0 {
+        return None;
+    }
+    let (count, value) = (of as f64, found as f64 / of as f64);
+    let squared = Z_95 * Z_95 / count;
+    let middle = (value + squared / 2.0) / (1.0 + squared);
+    let width = Z_95 / (1.0 + squared) * (value * (1.0 - value) / count + squared / (4.0 * count)).sqrt();
+    Some(Estimate { value, low: (middle - width).max(0.0), high: (middle + width).min(1.0) })
+}
+
 /// ROC-AUC with the interval of DeLong, DeLong and Clarke-Pearson (1988), taken on the logit so that it stays within
 /// (0, 1). It needs no resampling. `None` unless there are two rows of each kind.
 ///
@@ -189,6 +201,16 @@ mod tests {
         assert_eq!(found_among(&LABELS, &scores, 1), 1.0);
         assert_eq!(found_among(&LABELS, &scores, 3), 1.5);
         assert_eq!(found_among(&LABELS, &scores, 99), 3.0);
+    }
+
+    #[test]
+    fn the_interval_of_a_share() {
+        // Newcombe (1998), table I: 81 of 263 and 0 of 20.
+        let estimate = share(81, 263).expect("something");
+        assert!((estimate.low - 0.2553).abs() < 5e-5 && (estimate.high - 0.3662).abs() < 5e-5, "{estimate:?}");
+        let none = share(0, 20).expect("something");
+        assert!(none.low == 0.0 && (none.high - 0.1611).abs() < 5e-5, "{none:?}");
+        assert!(share(0, 0).is_none());
     }
 
     #[test]

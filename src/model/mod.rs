@@ -19,7 +19,7 @@
 //! - [`scorer`]: a trained model at work in the engine, [`finding`]: what it found, written down;
 //! - [`folder`]: the trained models of a pipeline, looked at for changes;
 //! - [`counts`]: counts by hour, tested as counts;
-//! - [`measure`]: how well scores find what is labelled;
+//! - [`measure`]: how well scores find what is labelled, [`evaluation`]: how a trained model does over a history;
 //! - [`random`]: the same numbers for a seed.
 //!
 //! To detectors features are `f64`: they are ratios, means and counts of amounts, not amounts that are paid.
@@ -30,6 +30,7 @@ pub mod calibrate;
 pub mod counts;
 pub mod detector;
 pub mod drift;
+pub mod evaluation;
 pub mod feature;
 pub mod file;
 pub mod finding;

@@ -1,6 +1,6 @@
-//! `fundwatch evaluate`: how well the detectors find the labelled rows of a table, without seeing the labels.
+//! `fundwatch evaluate --table`: how well the detectors find the labelled rows of a table, without seeing the labels.
 
-use super::Outcome;
+use super::{Outcome, brackets, say};
 use crate::cli::EvaluateArgs;
 use crate::model::detector::Detector;
 use crate::model::measure::{self, Estimate};
@@ -10,14 +10,15 @@ use comfy_table::{CellAlignment, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::time::Instant;
 
 /// Carries the command out.
 ///
 /// # Errors
 /// The file cannot be read, or has no such column. Wrong content is no error but [`Outcome::Wrong`].
-pub fn run(args: &EvaluateArgs) -> Result<Outcome> {
-    let (table, labels) = match Table::read_labelled(&args.table, &args.label) {
+pub(super) fn run(path: &Path, label: &str, args: &EvaluateArgs) -> Result<Outcome> {
+    let (table, labels) = match Table::read_labelled(path, label) {
         Ok(read) => read,
         Err(error @ (TableError::Read { .. } | TableError::NoColumn { .. })) => return Err(error.into()),
         Err(wrong) => return Ok(say(&wrong.to_string())),
@@ -26,9 +27,8 @@ pub fn run(args: &EvaluateArgs) -> Result<Outcome> {
     if labelled == 0 || labelled == labels.len() {
         let kind = if labelled == 0 { "no row" } else { "every row" };
         return Ok(say(&format!(
-            "{kind} of {} is labelled 1 in \"{}\"; both kinds are needed to tell them apart",
-            args.table.display(),
-            args.label
+            "{kind} of {} is labelled 1 in \"{label}\"; both kinds are needed to tell them apart",
+            path.display()
         )));
     }
     let chosen: Vec<_> = Detector::all()
@@ -65,11 +65,6 @@ pub fn run(args: &EvaluateArgs) -> Result<Outcome> {
         );
     }
     Ok(Outcome::Done)
-}
-
-fn say(wrong: &str) -> Outcome {
-    eprintln!("fundwatch: {wrong}");
-    Outcome::Wrong
 }
 
 /// What `--json` prints.
@@ -118,14 +113,13 @@ impl Report {
         table.load_preset(presets::UTF8_BORDERS_ONLY);
         let precision = format!("precision at {}", self.labelled);
         table.set_header(["detector", "ROC-AUC", "", "average precision", "", &precision, "seconds"]);
-        let interval = |[low, high]: [f64; 2]| format!("[{low:.3}, {high:.3}]");
         for row in &self.detectors {
             table.add_row([
                 row.detector.to_owned(),
                 format!("{:.3}", row.roc_auc),
-                row.roc_auc_interval.map_or(String::new(), interval),
+                row.roc_auc_interval.map_or(String::new(), brackets),
                 format!("{:.3}", row.average_precision),
-                interval(row.average_precision_interval),
+                brackets(row.average_precision_interval),
                 format!("{:.3}", row.precision_at_labelled),
                 format!("{:.2}", row.seconds),
             ]);
