@@ -2,13 +2,18 @@
 //!
 //! In one run: sonic-rs on plain structs (the yardstick), our decoding alone (the floor), the whole pipeline, on one
 //! core and on all, the memory that a retained fee detail takes, and how the cost of a record changes with the number
-//! of persons and of rules. Each figure comes from a process of its own, best of several passes.
+//! of persons and of rules; and what the default model costs. Each figure comes from a process of its own, best of several
+//! passes.
 //!
 //! `cargo bench -- --persons 200000 --days 10` changes the city.
 
 use fundwatch::engine::{Engine, Options};
+use fundwatch::model::file::Model;
+use fundwatch::model::replay::Replay;
+use fundwatch::model::scorer::Scorer;
+use fundwatch::model::trained::Trained;
 use fundwatch::record::decode::{Window, decode};
-use fundwatch::record::{Batch, Ids, Origin};
+use fundwatch::record::{Batch, Ids, Origin, Time};
 use fundwatch::rules::RulesDir;
 use fundwatch::rules::rule::RuleSet;
 use fundwatch::simulate;
@@ -44,6 +49,11 @@ struct Measured {
     alerts: u64,
     /// Growth of resident memory over the run.
     bytes: u64,
+    /// Of the time what models took, and the longest of their turns.
+    judging: u64,
+    longest_judging: u64,
+    /// Entities in windows that models hold.
+    observed: u64,
 }
 
 /// Runs everything and prints the tables.
@@ -90,6 +100,15 @@ fn compare(persons: u32, days: u32) {
         one.bytes as f64 / one.details as f64
     );
     println!("alerts                 {}\n", one.alerts);
+    let models = child(&file, "models", 1, 1, 3);
+    let throughput = one.nanoseconds as f64 / models.nanoseconds as f64;
+    println!("with the default model  {throughput:.2} of the throughput   (reach: at least 0.9)");
+    println!(
+        "                        judging {:.1} % of the time, {:.0} ms at most at once; {:.0} bytes more an entity and window\n",
+        models.judging as f64 / models.nanoseconds as f64 * 1e2,
+        models.longest_judging as f64 / 1e6,
+        models.bytes.saturating_sub(one.bytes) as f64 / models.observed.max(1) as f64
+    );
     println!("{:<12} {:>12} {:>12}", "persons", "ns a line", "ratio");
     let mut before = None;
     for doubled in 0..4 {
@@ -169,21 +188,49 @@ fn measure(arguments: &[String]) {
         }
     } else {
         let options = Options { threads, ..Options::default() };
+        let models = if what == "models" { vec![trained(&text, &rules)] } else { Vec::new() };
         let mut engine = Engine::new(rules, ids, &options);
+        engine.use_models(models.into_iter().map(|model| Scorer::new(model).expect("known features")).collect());
         let before = resident();
+        let mut day = None;
         for batch in batches(&text) {
             let start = Instant::now();
             let outcome = engine.process(&batch);
+            // As often as windows can end.
+            let judging = Instant::now();
+            let now = engine.event_time().map(Time::day);
+            if now != day {
+                day = now;
+                engine.score();
+            }
+            let took = judging.elapsed().as_nanos() as u64;
+            measured.judging += took;
+            measured.longest_judging = measured.longest_judging.max(took);
             measured.nanoseconds += start.elapsed().as_nanos() as u64;
             drop(outcome);
         }
         measured.bytes = resident().saturating_sub(before);
+        measured.observed = engine.models().iter().map(|model| model.observed() as u64).sum();
         let totals = engine.totals();
         measured.lines = totals.records_in;
         measured.details = engine.retained().fee_details;
         measured.alerts = engine.alerts().len() as u64;
     }
     println!("{}", serde_json::to_string(&measured).expect("a measurement"));
+}
+
+/// The default model, trained on the records themselves.
+fn trained(text: &[u8], rules: &Arc<RuleSet>) -> Trained {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/institution-week.toml");
+    let model = Model::read(&model).expect("the default model");
+    let ids = Arc::new(Ids::new(1));
+    let set = RuleSet::load(&RulesDir::BuiltIn, None, &ids).expect("the rules are good");
+    assert_eq!(set.rules.len(), rules.rules.len(), "models are measured with the rules as they are");
+    let mut engine = Engine::new(Arc::new(set), ids, &Options::default());
+    let mut replay = Replay::new(model, &mut engine, false);
+    batches(text).for_each(|batch| replay.process(&mut engine, &batch));
+    let (model, rows) = replay.finish(&mut engine);
+    Trained::learn(&model, &rows, 1).expect("a city has enough institutions")
 }
 
 /// The text, batch by batch.

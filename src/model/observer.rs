@@ -77,6 +77,16 @@ impl Observer {
         due
     }
 
+    /// How many entities in windows are held.
+    pub fn len(&self) -> usize {
+        self.seen.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
     /// Forgets the windows that begin before a day: their records may be gone.
     pub fn forget_before(&mut self, horizon: Day) {
         self.changed = self.changed.split_off(&horizon);

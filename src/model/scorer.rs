@@ -87,6 +87,11 @@ impl Scorer {
         self.last.as_ref()
     }
 
+    /// How many entities in windows it holds.
+    pub fn observed(&self) -> usize {
+        self.observer.len()
+    }
+
     /// Takes note of days that changed: see [`Engine::take_changed_days`].
     pub fn note(&mut self, days: &[(Owner, Day)]) {
         self.observer.note(&self.model, days);

@@ -287,3 +287,60 @@ fn models_that_cannot_work_are_refused_with_words() {
     let words = fails(&[]);
     assert!(words.contains("failed to read the folder of models"), "{words}");
 }
+
+#[test]
+fn a_trained_model_is_measured_on_a_history() {
+    let (city, _) = city();
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = folder.path().join("models");
+    fs::create_dir(&models).expect("a folder");
+    train(&city, &models, MODEL);
+    let (alerts, cases, page) = (folder.path().join("a.jsonl"), folder.path().join("c.csv"), folder.path().join("r.html"));
+    let mut command = fundwatch();
+    command.args(["backtest", "--json", "--models"]).arg(&models).arg("--input").arg(city.records());
+    succeed(command.arg("--alerts").arg(&alerts));
+    let found = json_lines(&fs::read_to_string(&alerts).expect("alerts"));
+    let raised = || found.iter().filter(|alert| alert["rule_id"] == "T-1" && alert["status"] == "open");
+    let row = |alert: &Value| {
+        let (entity, from) = (alert["subject"]["id"].as_str(), alert["window"]["from"].as_str());
+        format!("{},{},confirmed\n", entity.expect("an id"), from.expect("a day"))
+    };
+    let rows: String = raised().map(row).collect();
+    fs::write(&cases, format!("entity,window_start,outcome\n{rows}none/such,2026-03-02,confirmed\n")).expect("room");
+    let evaluate = || {
+        let mut command = fundwatch();
+        command.arg("evaluate").arg("--model").arg(models.join("T-1")).arg("--input").arg(city.records());
+        command
+    };
+    let measured = |more: &[&str]| -> Value {
+        let output = succeed(evaluate().arg("--json").args(more));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    assert!(measured(&[])["quality"].is_null(), "without cases nothing is known of quality");
+    let (cases_name, page_name) = (cases.display().to_string(), page.display().to_string());
+    let measures = measured(&["--labels", &cases_name, "--html", &page_name]);
+    let quality = &measures["quality"];
+    assert_eq!(quality["unseen"], 1, "{quality}");
+    // What came after a window was over makes the difference between the history and the end.
+    assert!(quality["recall_at_budget"]["value"].as_f64() > Some(0.7), "{quality}");
+    assert!(quality["precision_at_budget"]["value"].as_f64() > Some(0.7), "{quality}");
+    assert!(quality["roc_auc"]["value"].as_f64() > Some(0.9), "{quality}");
+    let sum = |field: &str| -> u64 {
+        let windows = measures["windows"].as_array().expect("windows");
+        windows.iter().map(|window| window[field].as_u64().expect("a count")).sum()
+    };
+    assert_eq!(measures["rows"].as_u64(), Some(sum("entities")));
+    assert!(sum("raised") > 5);
+    assert_eq!(measures["drift"].as_array().map(Vec::len), Some(4));
+    let page = fs::read_to_string(page).expect("a page");
+    assert_eq!(page.matches("<svg width").count(), 3, "three charts");
+    assert!(page.contains("医师周行为异常") && !page.contains("{{"), "{page}");
+    let table = succeed(&mut evaluate());
+    assert!(String::from_utf8_lossy(&table.stdout).contains("most in a window"));
+
+    fs::write(&cases, "entity,window_start,outcome\nH/D,2026-03-02,maybe\n").expect("room");
+    let output = evaluate().arg("--labels").arg(&cases).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("line 2: outcome `maybe` is neither confirmed nor dismissed"), "{words}");
+}
