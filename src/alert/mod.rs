@@ -147,7 +147,7 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// What a model says more; none of a rule.
     #[serde(flatten)]
-    pub scored: Option<Scored>,
+    pub scored: Option<Box<Scored>>,
 }
 
 impl Finding {

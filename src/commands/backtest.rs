@@ -7,6 +7,7 @@ use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::model::folder::Models;
 use crate::pipeline::setup::load_engine;
+use crate::record::Time;
 use crate::rules::rule::{Bilingual, Status};
 use crate::sink::dead_letter::DeadLetterFile;
 use anyhow::{Context as _, Result};
@@ -41,9 +42,15 @@ pub fn run(args: BacktestArgs) -> Result<Outcome> {
         engine.use_models(Models::read(dir)?.scorers());
     }
     let mut outputs = Outputs::create(&args)?;
+    let mut day = None;
     history::read(args.input, &mut engine, |engine, batch| {
         let outcome = engine.process(batch);
         outputs.revisions(&outcome.alerts)?;
+        // Where records are dropped a window must be judged before it loses its own.
+        let now = engine.event_time().map(Time::day).filter(|_| settings.retention.0.is_some());
+        if now != std::mem::replace(&mut day, now) {
+            outputs.revisions(&engine.score())?;
+        }
         match &mut outputs.dead_letters {
             Some(letters) => Ok(letters.write(batch, &outcome.bad)?),
             None => Ok(()),

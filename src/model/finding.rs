@@ -50,7 +50,7 @@ pub fn write(model: &Model, version: &Arc<str>, raised: Raised<'_>) -> Finding {
             own_median: own_median(&feature),
             value: known(value),
             peer_median: known(median),
-            contribution,
+            contribution: known(contribution).unwrap_or(0.0),
             feature,
         })
         .collect();
@@ -90,7 +90,7 @@ pub fn write(model: &Model, version: &Arc<str>, raised: Raised<'_>) -> Finding {
         ],
         legal_basis: model.file.legal_basis.clone().into(),
         evidence,
-        scored: Some(scored),
+        scored: Some(Box::new(scored)),
     }
 }
 

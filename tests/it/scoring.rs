@@ -295,7 +295,8 @@ fn a_trained_model_is_measured_on_a_history() {
     let models = folder.path().join("models");
     fs::create_dir(&models).expect("a folder");
     train(&city, &models, MODEL);
-    let (alerts, cases, page) = (folder.path().join("a.jsonl"), folder.path().join("c.csv"), folder.path().join("r.html"));
+    let (alerts, cases, page) =
+        (folder.path().join("a.jsonl"), folder.path().join("c.csv"), folder.path().join("r.html"));
     let mut command = fundwatch();
     command.args(["backtest", "--json", "--models"]).arg(&models).arg("--input").arg(city.records());
     succeed(command.arg("--alerts").arg(&alerts));
