@@ -9,6 +9,7 @@ use crate::live::settlements::Settlements;
 use crate::record::decode::Window;
 use crate::record::marks::Marks;
 use crate::record::{Day, PersonId, Time};
+use rayon::prelude::*;
 
 /// The time that records have reached, and what follows from it.
 pub(super) struct Retention {
@@ -19,6 +20,8 @@ pub(super) struct Retention {
     horizon: Day,
     /// The horizon when ids were last swept.
     swept: Day,
+    /// How many ids were known afterwards.
+    survived: usize,
 }
 
 impl Retention {
@@ -29,6 +32,7 @@ impl Retention {
             reached: Time::ABSENT,
             horizon: Day::ABSENT,
             swept: Day::ABSENT,
+            survived: 0,
         }
     }
 
@@ -86,10 +90,11 @@ impl Retention {
         })
     }
 
-    /// Whether enough has gone by to look for ids that nobody holds: about a thirtieth of what is retained, so
-    /// that dead ids take no more room than that.
-    fn must_sweep(&mut self) -> bool {
-        let due = self.swept == Day::ABSENT || self.horizon.0 - self.swept.0 > self.days.unwrap_or(0) / 32;
+    /// Whether ids that nobody holds may take an eighth of the room of the others by now: then it is worth looking at
+    /// everything.
+    fn must_sweep(&mut self, known: usize) -> bool {
+        let gone_by = self.swept == Day::ABSENT || self.horizon.0 - self.swept.0 > self.days.unwrap_or(0) / 32;
+        let due = gone_by && known > self.survived + self.survived / 8;
         if due {
             self.swept = self.horizon;
         }
@@ -134,7 +139,7 @@ impl Engine {
             return;
         }
         // Not all that a person's timeline points to is told by the records that go: now and then all are looked at.
-        let sweep = self.time.must_sweep();
+        let sweep = self.time.must_sweep(ids.len());
         let world = World::new(&self.plan, &self.settlements, &self.visits, &ids, self.watch);
         for persons in &mut persons {
             persons.sort_unstable();
@@ -151,18 +156,25 @@ impl Engine {
     /// Forgets the ids that nobody holds.
     fn sweep(&mut self) {
         self.end_generation();
+        let of_shard = |number: usize| {
+            let mut marks = Marks::default();
+            self.settlements[number].mark(&mut marks);
+            self.checks[number].mark(&mut marks);
+            self.inventory[number].mark(&mut marks);
+            self.timelines[number].mark(&mut marks);
+            self.visits[number].mark(&mut marks, &self.ids, number);
+            marks
+        };
         let mut marks = Marks::default();
         marks.codes.mark(self.ids.one().0);
         marks.codes.mark(self.ids.zero().0);
         self.plan.mark(&mut marks);
-        self.settlements.iter().for_each(|shard| shard.mark(&mut marks));
-        self.checks.iter().for_each(|shard| shard.mark(&mut marks));
-        self.inventory.iter().for_each(|shard| shard.mark(&mut marks));
-        self.timelines.iter().for_each(|shard| shard.mark(&mut marks));
-        for (number, shard) in self.visits.iter().enumerate() {
-            shard.mark(&mut marks, &self.ids, number);
-        }
-        marks.sweep(&self.ids);
+        self.workers.pool.install(|| {
+            let shards = (0..self.ids.shards()).into_par_iter().map(of_shard);
+            let marks = shards.reduce(Marks::default, |one, other| one.join(&other)).join(&marks);
+            marks.sweep(&self.ids);
+        });
+        self.time.survived = self.ids.len();
         // Verdicts are remembered by ids, which may stand for other texts now.
         self.plan.forget_verdicts();
     }

@@ -214,6 +214,17 @@ impl Ids {
         self.zero
     }
 
+    /// How many texts and items are known.
+    pub fn len(&self) -> usize {
+        let tables = [&self.settlements, &self.visits, &self.persons, &self.institutions, &self.checks, &self.codes];
+        tables.into_iter().map(Interner::len).sum::<usize>() + self.items.len()
+    }
+
+    /// Whether none is known but those of flags.
+    pub fn is_empty(&self) -> bool {
+        self.len() <= 2
+    }
+
     /// The number of shards of every table.
     pub fn shards(&self) -> usize {
         self.codes.shards()

@@ -1,6 +1,7 @@
 //! Which ids are in use: marked by everything that holds one, so that the rest can be forgotten.
 
-use super::intern::{Ids, Interner};
+use super::intern::Ids;
+use rayon::prelude::*;
 
 /// A set of ids of one table.
 #[derive(Default)]
@@ -34,6 +35,13 @@ impl Marked {
     /// Whether an id is marked.
     pub fn contains(&self, id: u32) -> bool {
         self.bits.get(id as usize / 64).is_some_and(|word| word >> (id % 64) & 1 != 0)
+    }
+
+    /// Marks what another set has.
+    fn join(mut self, other: &Self) -> Self {
+        self.bits.resize(self.bits.len().max(other.bits.len()), 0);
+        self.bits.iter_mut().zip(&other.bits).for_each(|(word, more)| *word |= more);
+        self
     }
 
     /// Hands over the ids that were marked since the last call.
@@ -72,21 +80,37 @@ impl Marks {
         }
     }
 
-    /// Forgets every id that is not marked.
+    /// What either has.
+    pub fn join(self, other: &Self) -> Self {
+        Self {
+            settlements: self.settlements.join(&other.settlements),
+            visits: self.visits.join(&other.visits),
+            persons: self.persons.join(&other.persons),
+            institutions: self.institutions.join(&other.institutions),
+            checks: self.checks.join(&other.checks),
+            codes: self.codes.join(&other.codes),
+            items: self.items.join(&other.items),
+            prefixes: self.prefixes.join(&other.prefixes),
+        }
+    }
+
+    /// Forgets every id that is not marked, table by table in parallel.
     pub fn sweep(&self, ids: &Ids) {
-        let sweep = |table: &Interner, marked: &Marked| {
+        let tables = [
+            (&ids.settlements, &self.settlements),
+            (&ids.visits, &self.visits),
+            (&ids.persons, &self.persons),
+            (&ids.institutions, &self.institutions),
+            (&ids.checks, &self.checks),
+            (&ids.codes, &self.codes),
+        ];
+        tables.into_par_iter().for_each(|(table, marked)| {
             for id in table.ids() {
                 if !marked.contains(id) {
                     table.forget(id);
                 }
             }
-        };
-        sweep(&ids.settlements, &self.settlements);
-        sweep(&ids.visits, &self.visits);
-        sweep(&ids.persons, &self.persons);
-        sweep(&ids.institutions, &self.institutions);
-        sweep(&ids.checks, &self.checks);
-        sweep(&ids.codes, &self.codes);
+        });
         ids.items.sweep(&self.items);
     }
 }

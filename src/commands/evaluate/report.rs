@@ -10,6 +10,7 @@ const PAGE: &str = include_str!("report.html");
 const SIZE: (u32, u32) = (900, 280);
 const BLUE: RGBColor = RGBColor(37, 99, 168);
 const LIGHT: RGBColor = RGBColor(176, 203, 230);
+const GRID: RGBColor = RGBColor(227, 232, 238);
 const RED: RGBColor = RGBColor(192, 57, 43);
 /// Columns of the histogram of scores.
 const COLUMNS: usize = 60;
@@ -106,7 +107,14 @@ fn scores(evaluation: &Evaluation, area: &Area<'_>) -> Drawn {
         .y_label_area_size(52)
         .build_cartesian_2d(least..least + width * COLUMNS as f64, 0.0..scale(highest) * 1.05)?;
     let rows = |root: &f64| format!("{:.0}", root * root);
-    context.configure_mesh().disable_x_mesh().y_desc("rows").y_label_formatter(&rows).draw()?;
+    context
+        .configure_mesh()
+        .disable_x_mesh()
+        .max_light_lines(1)
+        .bold_line_style(GRID)
+        .y_desc("rows")
+        .y_label_formatter(&rows)
+        .draw()?;
     context.draw_series(counts.iter().enumerate().flat_map(|(column, (others, found))| {
         let (from, to) = (least + column as f64 * width, least + (column as f64 + 0.9) * width);
         let all = Rectangle::new([(from, 0.0), (to, scale(others + found))], BLUE.filled());
@@ -124,7 +132,13 @@ fn calibration(evaluation: &Evaluation, area: &Area<'_>) -> Drawn {
         .x_label_area_size(40)
         .y_label_area_size(52)
         .build_cartesian_2d((least..1.0).log_scale(), (least..1.0).log_scale())?;
-    context.configure_mesh().x_desc("p-value").y_desc("share of rows").draw()?;
+    context
+        .configure_mesh()
+        .max_light_lines(1)
+        .bold_line_style(GRID)
+        .x_desc("p-value")
+        .y_desc("share of rows")
+        .draw()?;
     context.draw_series(LineSeries::new([(least, least), (1.0, 1.0)], LIGHT.stroke_width(2)))?;
     for level in &evaluation.calibration {
         let share = level.share;
@@ -147,6 +161,8 @@ fn time(evaluation: &Evaluation, area: &Area<'_>) -> Drawn {
     context
         .configure_mesh()
         .disable_x_mesh()
+        .max_light_lines(1)
+        .bold_line_style(GRID)
         .y_desc("entities")
         .x_labels(windows.len().min(8))
         .x_label_formatter(&start)
