@@ -3,7 +3,7 @@
 from typing import Final
 
 from .board import Board, Choice, Section
-from .panels import AMBER, GREEN, RED, Column, Panel, Query, lines, ranking, rows
+from .panels import AMBER, GREEN, RED, YUAN, Column, Panel, Query, lines, ranking, rows
 
 CHOSEN: Final = '<>, institution=~"$institution"'
 JUDGED: Final = '<>, model=~"$model", institution=~"$institution"'
@@ -30,7 +30,7 @@ BOARD: Final = Board(
                     ranking,
                     12,
                     9,
-                    "currencyCNY",
+                    YUAN,
                     (Query("topk(10, max by (institution, name) (fundwatch_top_institution_amount_at_issue_yuan{<>}))", LEGEND),),
                     steps=((None, AMBER),),
                 ),
@@ -47,7 +47,7 @@ BOARD: Final = Board(
                     lines,
                     24,
                     8,
-                    "currencyCNY",
+                    YUAN,
                     (Query("max by (institution, name) (fundwatch_top_institution_amount_at_issue_yuan{<>})", LEGEND),),
                 ),
             ),

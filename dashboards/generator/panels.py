@@ -24,9 +24,10 @@ COLOURS: Final = {
     "raised": RED,
     "cut": ORANGE,
     "usual": GREEN,
-    "refused": RED,
-    "taken": GREEN,
 }
+
+# Grafana knows no unit for it by name.
+YUAN: Final = "currency:¥"
 
 # What stands for a name in the language of the dashboard; metrics carry both as labels.
 NAME: Final = "rule_name"
@@ -81,6 +82,8 @@ class Panel:
     steps: tuple[tuple[float | None, str], ...] = ()
     # The label whose values have names and perhaps colours.
     values: str = ""
+    # What figures are called instead.
+    meanings: str = ""
     columns: tuple[Column, ...] = ()
     sort: str = ""
     stacked: bool = False
@@ -123,7 +126,7 @@ def stats(panel: Panel, words: Words) -> Builder:
     """Figures of now."""
     graph = kinds.BigValueGraphMode.AREA if panel.curve else kinds.BigValueGraphMode.NONE
     built = stat.Panel().graph_mode(graph).reduce_options(_last())
-    built.color_mode(kinds.BigValueColorMode.BACKGROUND_SOLID if panel.values else kinds.BigValueColorMode.VALUE)
+    built.color_mode(kinds.BigValueColorMode.VALUE)
     named = len(panel.queries) > 1 or bool(panel.queries[0].legend)
     built.text_mode(kinds.BigValueTextMode.VALUE_AND_NAME if named else kinds.BigValueTextMode.VALUE)
     if panel.large:
@@ -138,12 +141,19 @@ def stats(panel: Panel, words: Words) -> Builder:
 
 def verdict(panel: Panel, words: Words) -> Builder:
     """A figure that stands for words."""
-    built = stats(replace(panel, values="", steps=((None, RED), (1, AMBER), (2, GREEN))), words)
-    named = words.values(panel.values)
+    built = stats(replace(panel, steps=((None, RED), (1, AMBER), (2, GREEN))), words)
+    named = words.values(panel.meanings)
     colours = {"0": RED, "1": AMBER, "2": GREEN}
     results = {value: parts.ValueMappingResult(text=text, color=colours[value]) for value, text in named.items()}
     assert isinstance(built, stat.Panel)
     return built.mappings([parts.ValueMap(results)]).color_mode(kinds.BigValueColorMode.BACKGROUND_SOLID)
+
+
+def names(panel: Panel, words: Words) -> Builder:
+    """What a label says, where the figure beside it says nothing."""
+    built = stats(panel, words)
+    assert isinstance(built, stat.Panel)
+    return built.text_mode(kinds.BigValueTextMode.NAME)
 
 
 def ranking(panel: Panel, words: Words) -> Builder:
@@ -190,13 +200,13 @@ def rows(panel: Panel, words: Words) -> Builder:
     for number, query in enumerate(panel.queries):
         built.with_target(_target(query, number, words).instant().format(PromQueryFormat.TABLE))
     known = {column.field: column for column in panel.columns}
-    names = {_field(column.field, panel, words): words.say("columns", column.word) for column in panel.columns}
+    headings = {_field(column.field, panel, words): words.say("columns", column.word) for column in panel.columns}
     hidden = {"Time": True} | {f"name_{language}": True for language in ("zh", "en") if language != words.language}
     built.with_transformation(parts.DataTransformerConfig(id_val="merge", options={}))
     organise = {
         "excludeByName": hidden,
-        "indexByName": {name: place for place, name in enumerate(names)},
-        "renameByName": names,
+        "indexByName": {name: place for place, name in enumerate(headings)},
+        "renameByName": headings,
     }
     built.with_transformation(parts.DataTransformerConfig(id_val="organize", options=organise))
     for column in known.values():
@@ -213,8 +223,8 @@ def rows(panel: Panel, words: Words) -> Builder:
         if properties:
             built.override_by_name(words.say("columns", column.word), properties)
     if panel.sort:
-        heading = words.say("columns", known[panel.sort].word)
-        built.sort_by([common.TableSortByFieldState().display_name(heading).desc(True)])
+        by = words.say("columns", known[panel.sort].word)
+        built.sort_by([common.TableSortByFieldState().display_name(by).desc(True)])
     return built
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from .board import Board, Section
-from .panels import AMBER, GREEN, RED, Panel, Query, lines, stats, verdict
+from .panels import AMBER, GREEN, RED, Panel, Query, lines, names, stats, verdict
 
 LATENCY: Final = "instance:fundwatch_latency_seconds"
 
@@ -39,15 +39,15 @@ BOARD: Final = Board(
                     4,
                     "none",
                     (Query("min(fundwatch_healthy{<>}) + min(fundwatch_ready{<>})"),),
-                    values="health",
+                    meanings="health",
                 ),
-                Panel("version", stats, 6, 4, "none", (Query("max by (version) (fundwatch_build_info{<>})", "{{version}}"),)),
+                Panel("version", names, 6, 4, "none", (Query("max by (version) (fundwatch_build_info{<>})", "{{version}}"),)),
                 Panel(
                     "uptime",
                     stats,
                     6,
                     4,
-                    "s",
+                    "dtdurations",
                     (Query("time() - max(fundwatch_process_start_time_seconds{<>})"),),
                 ),
                 Panel("clients", stats, 6, 4, "none", (Query("sum(fundwatch_stream_clients{<>})"),)),

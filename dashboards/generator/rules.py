@@ -3,7 +3,7 @@
 from typing import Final
 
 from .board import Board, Choice, Section
-from .panels import NAME, Column, Panel, Query, lines, ranking, rows, stats
+from .panels import NAME, YUAN, Column, Panel, Query, lines, names, ranking, rows, stats
 
 NAMED: Final = " * on (job, instance, rule) group_left (name_zh, name_en) fundwatch_rule_info{<>}"
 STANDING: Final = " * on (job, instance, rule) group_left (name_zh, name_en, status) fundwatch_rule_info{<>}"
@@ -34,7 +34,7 @@ BOARD: Final = Board(
                     (Query("sum by (status) (fundwatch_rules{<>})", "{{status}}"),),
                     values="status",
                 ),
-                Panel("version", stats, 8, 4, "none", (Query("max by (version) (fundwatch_rule_set_info{<>})", "{{version}}"),)),
+                Panel("version", names, 8, 4, "none", (Query("max by (version) (fundwatch_rule_set_info{<>})", "{{version}}"),)),
                 Panel(
                     "reloads",
                     stats,
@@ -65,7 +65,7 @@ BOARD: Final = Board(
                         Column("A", "open"),
                         Column("B", "last_day"),
                         Column("C", "withdrawn", "percentunit"),
-                        Column("D", "amount", "currencyCNY"),
+                        Column("D", "amount", YUAN),
                         Column("E", "evaluation", "s"),
                     ),
                     sort="D",
@@ -98,7 +98,7 @@ BOARD: Final = Board(
                     least=0,
                     most=1,
                 ),
-                Panel("amount", lines, 12, 9, "currencyCNY", (Query(f"{BY_RULE} ({AMOUNT}{NAMED})", LEGEND),), stacked=True),
+                Panel("amount", lines, 12, 9, YUAN, (Query(f"{BY_RULE} ({AMOUNT}{NAMED})", LEGEND),), stacked=True),
             ),
         ),
         Section(
@@ -150,7 +150,7 @@ BOARD: Final = Board(
                     lines,
                     8,
                     9,
-                    "currencyCNY",
+                    YUAN,
                     (Query(f"sum by (status) ({AMOUNT}{STANDING})", "{{status}}"),),
                     values="status",
                 ),

@@ -3,7 +3,7 @@
 from typing import Final
 
 from .board import Board, Section
-from .panels import AMBER, GREEN, NAME, RED, Column, Panel, Query, lines, ranking, rows, stats, verdict
+from .panels import AMBER, GREEN, NAME, RED, YUAN, Column, Panel, Query, lines, ranking, rows, stats, verdict
 
 LIVE_RULE: Final = ' * on (job, instance, rule) group_left (name_zh, name_en) fundwatch_rule_info{<>, status="live"}'
 OPENED: Final = 'fundwatch_alert_revisions_total{<>, status="open", shadow="false"}'
@@ -23,7 +23,7 @@ BOARD: Final = Board(
                     stats,
                     6,
                     5,
-                    "currencyCNY",
+                    YUAN,
                     (Query('sum(fundwatch_fund_settled_yuan{<>, day="today"})'),),
                     large=True,
                     curve=True,
@@ -33,7 +33,7 @@ BOARD: Final = Board(
                     stats,
                     6,
                     5,
-                    "currencyCNY",
+                    YUAN,
                     (Query("sum(family:fundwatch_open_amount_at_issue_yuan:sum{<>})"),),
                     steps=((None, AMBER),),
                     large=True,
@@ -58,7 +58,7 @@ BOARD: Final = Board(
                     5,
                     "none",
                     (Query("min(fundwatch_healthy{<>}) + min(fundwatch_ready{<>})"),),
-                    values="health",
+                    meanings="health",
                     large=True,
                 ),
                 Panel(
@@ -100,7 +100,7 @@ BOARD: Final = Board(
                     ranking,
                     11,
                     9,
-                    "currencyCNY",
+                    YUAN,
                     (
                         Query(
                             "topk(10, max by (institution, name) (fundwatch_top_institution_amount_at_issue_yuan{<>}))",
