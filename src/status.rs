@@ -163,6 +163,9 @@ pub struct RuleTotals {
     pub shadow: bool,
     /// Open alerts.
     pub open: u64,
+    /// Open alerts by severity, mildest first.
+    #[serde(skip)]
+    pub severities: [u64; Severity::ALL.len()],
     /// Withdrawn alerts.
     pub withdrawn: u64,
     /// Fund money at issue in open alerts, in fen.
@@ -267,7 +270,11 @@ impl Tally {
             let counts = self.severities.get(id)?;
             Severity::ALL.iter().zip(counts).rev().find(|(_, count)| **count > 0).map(|(severity, _)| severity.word())
         };
-        self.rules.iter().map(|(id, rule)| RuleTotals { severity: gravest(id), ..rule.clone() }).collect()
+        let severities = |id: &Arc<str>| self.severities.get(id).copied().unwrap_or_default();
+        self.rules
+            .iter()
+            .map(|(id, rule)| RuleTotals { severity: gravest(id), severities: severities(id), ..rule.clone() })
+            .collect()
     }
 
     /// The totals of rules that are not in shadow; `revisions` is left to the caller.

@@ -6,9 +6,9 @@
 
 use crate::alert::Alert;
 use crate::checkpoint::writer::Written;
+use crate::clock;
 use crate::model::scorer::Scorer;
 use crate::record::decode::{BadKind, TYPES};
-use crate::rules::rule::Status as RuleStatus;
 use crate::source::channel::Counts;
 use crate::status::{Cause, Lag, RuleTotals, StateSize};
 use parking_lot::Mutex;
@@ -21,10 +21,13 @@ use std::time::Duration;
 
 mod batch;
 mod models;
+mod rules;
 mod sinks;
 
 pub use batch::BatchReport;
 use models::ModelMetrics;
+use rules::RuleMetrics;
+pub use rules::{InForce, MODELS};
 pub use sinks::SinkMeter;
 use sinks::SinkMetrics;
 
@@ -39,19 +42,15 @@ pub struct Metrics {
     future: IntCounter,
     embedded_details: IntCounter,
     revisions: IntCounter,
-    alert_revisions: IntCounterVec,
-    open_alerts: IntGaugeVec,
-    open_amount: GaugeVec,
     lag: IntGaugeVec,
     batch_records: Histogram,
     batch_time: Histogram,
     latency: Histogram,
     sinks: SinkMetrics,
     models: ModelMetrics,
-    rule_set: IntGaugeVec,
-    rules: IntGaugeVec,
-    reloads: IntCounterVec,
+    rules: RuleMetrics,
     state_rows: IntGaugeVec,
+    start: IntGauge,
     resident: IntGauge,
     ready: IntGauge,
     healthy: IntGauge,
@@ -190,17 +189,6 @@ impl Metrics {
                 "fundwatch_record_revisions_total",
                 "Records received with an identity that was known under other content.",
             ),
-            alert_revisions: make.counters(
-                "fundwatch_alert_revisions_total",
-                "Revisions of alerts, by rule, severity and status; shadow ones are stored, not sent.",
-                &["rule", "severity", "status", "shadow"],
-            ),
-            open_alerts: make.gauges("fundwatch_open_alerts", "Alerts that are open, by rule.", &["rule"]),
-            open_amount: make.numbers(
-                "fundwatch_open_amount_at_issue_yuan",
-                "Fund money at issue in open alerts, by rule.",
-                &["rule"],
-            ),
             lag: make.gauges("fundwatch_source_lag_records", "Records that wait, by partition.", &["partition"]),
             batch_records: make.histogram(
                 "fundwatch_batch_records",
@@ -219,18 +207,9 @@ impl Metrics {
             ),
             sinks: SinkMetrics::new(&make),
             models: ModelMetrics::new(&make),
-            rule_set: make.gauges(
-                "fundwatch_rule_set_info",
-                "1, with the version of the rule set in force.",
-                &["version"],
-            ),
-            rules: make.gauges("fundwatch_rules", "Rules in force, by status.", &["status"]),
-            reloads: make.counters(
-                "fundwatch_rule_reloads_total",
-                "Attempts to reload rules, tables and registry, by outcome: taken or refused.",
-                &["outcome"],
-            ),
+            rules: RuleMetrics::new(&make),
             state_rows: make.gauges("fundwatch_state_rows", "Rows held in memory, by kind.", &["kind"]),
+            start: make.gauge("fundwatch_process_start_time_seconds", "When the process has started, in seconds of Unix time."),
             resident: make.gauge("fundwatch_resident_memory_bytes", "Resident memory of the process."),
             ready: make.gauge("fundwatch_ready", "1 when alerts are up to date or nearly, else 0."),
             healthy: make.gauge("fundwatch_healthy", "0 when it has failed or records wait and none is processed, else 1."),
@@ -283,11 +262,9 @@ impl Metrics {
         for outcome in ["processed", "redelivered", "dead_lettered"] {
             metrics.outcomes.with_label_values(&[outcome]);
         }
+        metrics.start.set(clock::now_millis() / 1_000);
         metrics.healthy(true);
         metrics.trouble(&[]);
-        for outcome in ["taken", "refused"] {
-            metrics.reloads.with_label_values(&[outcome]);
-        }
         metrics
     }
 
@@ -328,12 +305,7 @@ impl Metrics {
 
     /// Counts revisions of alerts.
     pub fn alerts(&self, alerts: &[Alert]) {
-        for alert in alerts {
-            let finding = &alert.finding;
-            let shadow = if alert.shadow { "true" } else { "false" };
-            let labels = [&*finding.rule_id, finding.severity.word(), alert.status.word(), shadow];
-            self.alert_revisions.with_label_values(&labels).inc();
-        }
+        self.rules.revised(alerts);
     }
 
     /// Takes over what is open, what waits and what is held; shown at the next scrape.
@@ -341,25 +313,19 @@ impl Metrics {
         *self.pending.lock() = Pending { rules: rules.to_vec(), lag: lag.to_vec(), state: state.to_vec() };
     }
 
-    /// Notes the rule set in force, with its rules by status.
-    pub fn rule_set(&self, version: &str, statuses: impl IntoIterator<Item = RuleStatus>) {
-        self.rule_set.reset();
-        self.rule_set.with_label_values(&[version]).set(1);
-        self.rules.reset();
-        for status in statuses {
-            let word = match status {
-                RuleStatus::Draft => "draft",
-                RuleStatus::Shadow => "shadow",
-                RuleStatus::Live => "live",
-                RuleStatus::Retired => "retired",
-            };
-            self.rules.with_label_values(&[word]).inc();
-        }
+    /// Notes the rules and models in force.
+    pub fn in_force<'r>(&self, all: impl Iterator<Item = &'r InForce>) {
+        self.rules.in_force(all);
+    }
+
+    /// Notes the version of the rule set in force.
+    pub fn rule_set(&self, version: &str) {
+        self.rules.version(version);
     }
 
     /// Counts an attempt to reload the rules.
     pub fn reload(&self, taken: bool) {
-        self.reloads.with_label_values(&[if taken { "taken" } else { "refused" }]).inc();
+        self.rules.reload(taken);
     }
 
     /// Shows how models see the latest window.
@@ -370,6 +336,7 @@ impl Metrics {
     /// Counts an attempt to reload the models.
     pub fn model_reload(&self, taken: bool) {
         self.models.reload(taken);
+        self.rules.refused(rules::MODELS, !taken);
     }
 
     /// Notes whether alerts are up to date.
@@ -426,12 +393,7 @@ impl Metrics {
     /// All metrics as text.
     pub fn render(&self) -> String {
         let pending = self.pending.lock();
-        self.open_alerts.reset();
-        self.open_amount.reset();
-        for rule in &pending.rules {
-            self.open_alerts.with_label_values(&[&*rule.id]).set(rule.open as i64);
-            self.open_amount.with_label_values(&[&*rule.id]).set(rule.amount as f64 / 100.0);
-        }
+        self.rules.standing(&pending.rules);
         self.lag.reset();
         for lag in &pending.lag {
             self.lag.with_label_values(&[&lag.partition]).set(lag.records as i64);
@@ -457,6 +419,7 @@ pub fn resident_bytes() -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::rule::{Bilingual, Status};
 
     #[test]
     fn a_batch_balances_and_labels_that_go_away_are_not_shown() {
@@ -466,17 +429,44 @@ mod tests {
         report.dead_lettered[4] = 3;
         metrics.batch(&report);
         assert_eq!(report.messages(), 12);
-        let rule = RuleTotals { id: "DUP-02".into(), open: 2, amount: 1_234_567, ..RuleTotals::default() };
+        let rule = RuleTotals {
+            id: "DUP-02".into(),
+            open: 2,
+            severities: [0, 0, 2, 0],
+            withdrawn: 3,
+            amount: 1_234_567,
+            ..RuleTotals::default()
+        };
         let lag = Lag { partition: "settlements[3]".to_owned(), records: 17 };
         metrics.sizes(&[rule], &[lag], &[StateSize { kind: "fee_detail", rows: 5 }]);
-        metrics.rule_set("abc", [RuleStatus::Live, RuleStatus::Live, RuleStatus::Shadow]);
+        metrics.rule_set("abc");
+        let in_force = |id: &str, family: &str, status| InForce {
+            id: id.to_owned(),
+            family: family.to_owned(),
+            result: "clue",
+            status,
+            name: Bilingual { zh: "一".to_owned(), en: "one".to_owned() },
+        };
+        metrics.in_force(
+            [
+                in_force("A-1", "stays", Status::Live),
+                in_force("A-2", "stays", Status::Live),
+                in_force("A-3", "stays", Status::Shadow),
+                in_force("M-1", MODELS, Status::Live),
+            ]
+            .iter(),
+        );
         let text = metrics.render();
         for line in [
             "fundwatch_records_total{type=\"settlement\"} 9",
             "fundwatch_record_outcomes_total{outcome=\"dead_lettered\"} 3",
             "fundwatch_dead_letters_total{reason=\"missing_field\"} 3",
             "fundwatch_dead_letters_total{reason=\"late\"} 0",
-            "fundwatch_open_alerts{rule=\"DUP-02\"} 2",
+            "fundwatch_open_alerts{rule=\"DUP-02\",severity=\"high\"} 2",
+            "fundwatch_open_alerts{rule=\"DUP-02\",severity=\"low\"} 0",
+            "fundwatch_withdrawn_alerts{rule=\"DUP-02\"} 3",
+            "fundwatch_reload_refused{kind=\"models\"} 0",
+            "fundwatch_rule_info{family=\"models\",name_en=\"one\",name_zh=\"一\",result=\"clue\",rule=\"M-1\",status=\"live\"} 1",
             "fundwatch_open_amount_at_issue_yuan{rule=\"DUP-02\"} 12345.67",
             "fundwatch_source_lag_records{partition=\"settlements[3]\"} 17",
             "fundwatch_state_rows{kind=\"fee_detail\"} 5",

@@ -13,6 +13,7 @@ const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 1.0];
 pub(super) struct ModelMetrics {
     info: IntGaugeVec,
     entities: IntGaugeVec,
+    window: IntGaugeVec,
     score: GaugeVec,
     p_share: GaugeVec,
     drift: GaugeVec,
@@ -31,6 +32,11 @@ impl ModelMetrics {
                 "fundwatch_model_entities",
                 "Entities in the latest window, by what became of them: raised, cut (by the budget) or usual.",
                 &["model", "decision"],
+            ),
+            window: make.gauges(
+                "fundwatch_model_window_timestamp_seconds",
+                "The start of the latest window, in seconds of Unix time as if its clock were UTC.",
+                &["model"],
             ),
             score: make.numbers(
                 "fundwatch_model_score",
@@ -66,6 +72,7 @@ impl ModelMetrics {
     pub(super) fn show(&self, models: &[Scorer]) {
         self.info.reset();
         self.entities.reset();
+        self.window.reset();
         self.score.reset();
         self.p_share.reset();
         self.drift.reset();
@@ -84,6 +91,7 @@ impl ModelMetrics {
         for (decision, count) in [("raised", report.raised), ("cut", report.cut), ("usual", usual)] {
             self.entities.with_label_values(&[model, decision]).set(count as i64);
         }
+        self.window.with_label_values(&[model]).set(report.window.start().0);
         if all == 0 {
             return;
         }

@@ -7,6 +7,8 @@ use std::time::Duration;
 /// The metrics of all sinks.
 pub(super) struct SinkMetrics {
     depth: IntGaugeVec,
+    limit: IntGaugeVec,
+    trouble: IntGaugeVec,
     delivered: IntCounterVec,
     dropped: IntCounterVec,
     retries: IntCounterVec,
@@ -19,6 +21,8 @@ pub(super) struct SinkMetrics {
 #[derive(Clone)]
 pub struct SinkMeter {
     depth: IntGauge,
+    limit: IntGauge,
+    trouble: IntGauge,
     delivered: IntCounter,
     dropped: IntCounter,
     retries: IntCounter,
@@ -32,6 +36,8 @@ impl SinkMetrics {
         let label = &["sink"];
         Self {
             depth: make.gauges("fundwatch_sink_queue_items", "Items that wait for a sink.", label),
+            limit: make.gauges("fundwatch_sink_queue_limit_items", "How many items may wait for a sink.", label),
+            trouble: make.gauges("fundwatch_sink_trouble", "1 while a sink does not deliver, else 0.", label),
             delivered: make.counters("fundwatch_sink_delivered_total", "Items that a sink has delivered.", label),
             dropped: make.counters(
                 "fundwatch_sink_dropped_total",
@@ -57,6 +63,8 @@ impl SinkMetrics {
     pub(super) fn meter(&self, name: &str) -> SinkMeter {
         SinkMeter {
             depth: self.depth.with_label_values(&[name]),
+            limit: self.limit.with_label_values(&[name]),
+            trouble: self.trouble.with_label_values(&[name]),
             delivered: self.delivered.with_label_values(&[name]),
             dropped: self.dropped.with_label_values(&[name]),
             retries: self.retries.with_label_values(&[name]),
@@ -87,6 +95,14 @@ impl SinkMeter {
 
     pub fn failed(&self) {
         self.errors.inc();
+    }
+
+    pub fn limit(&self, items: usize) {
+        self.limit.set(items as i64);
+    }
+
+    pub fn trouble(&self, troubled: bool) {
+        self.trouble.set(i64::from(troubled));
     }
 
     pub fn undeliverable(&self) {

@@ -8,10 +8,10 @@ use super::state::StateKeeper;
 use crate::alert::{Alert, AlertId};
 use crate::clock;
 use crate::engine::{Engine, Retained};
-use crate::metrics::{BatchReport, Metrics};
+use crate::metrics::{BatchReport, InForce, MODELS, Metrics};
 use crate::model::scorer::Scorer;
 use crate::record::decode::{Bad, BadKind, LateTypes, type_bit};
-use crate::rules::rule::{Map, RuleSet};
+use crate::rules::rule::{Conclusion, Map, Rule, RuleSet};
 use crate::source::Inlet;
 use crate::status::{Board, Cause, RecordTotals, RuleSetStatus, RuleTotals, StateSize, Tally};
 use std::collections::BTreeMap;
@@ -36,6 +36,8 @@ pub struct Publisher {
     rules: Vec<RuleTotals>,
     /// The models at work, without their alerts.
     models: Vec<RuleTotals>,
+    rules_in_force: Vec<InForce>,
+    models_in_force: Vec<InForce>,
     /// The families of rules that run, with the types of records that they read.
     families: BTreeMap<String, LateTypes>,
     health: Health,
@@ -77,6 +79,8 @@ impl Publisher {
             revisions: 0,
             rules: Vec::new(),
             models: Vec::new(),
+            rules_in_force: Vec::new(),
+            models_in_force: Vec::new(),
             families: BTreeMap::new(),
             health,
             next: Instant::now(),
@@ -102,7 +106,9 @@ impl Publisher {
         self.families = families(set);
         // From the start, so that the first rise is seen.
         self.families.keys().map(String::as_str).chain([NO_FAMILY]).for_each(|family| self.metrics.late(family, 0));
-        self.metrics.rule_set(&set.version, set.rules.iter().map(|rule| rule.status));
+        self.metrics.rule_set(&set.version);
+        self.rules_in_force = set.rules.iter().map(rule_in_force).collect();
+        self.metrics.in_force(self.rules_in_force.iter().chain(&self.models_in_force));
         self.metrics.reload(true);
         let version = set.version.clone();
         self.board.update(|status| {
@@ -120,6 +126,8 @@ impl Publisher {
             ..RuleTotals::default()
         };
         self.models = models.iter().map(totals).collect();
+        self.models_in_force = models.iter().map(model_in_force).collect();
+        self.metrics.in_force(self.rules_in_force.iter().chain(&self.models_in_force));
         self.metrics.models(models);
         if let Some(taken) = reload {
             self.metrics.model_reload(taken);
@@ -298,6 +306,27 @@ impl Publisher {
     /// Nothing comes any more.
     pub fn ended(&self) {
         self.board.update(|status| status.ended = true);
+    }
+}
+
+fn rule_in_force(rule: &Rule) -> InForce {
+    InForce {
+        id: rule.id.clone(),
+        family: rule.family.clone(),
+        result: rule.result.word(),
+        status: rule.status,
+        name: rule.name.clone(),
+    }
+}
+
+fn model_in_force(model: &Scorer) -> InForce {
+    let file = &model.model().file;
+    InForce {
+        id: file.id.clone(),
+        family: MODELS.to_owned(),
+        result: Conclusion::Clue.word(),
+        status: file.status,
+        name: file.name.clone().into(),
     }
 }
 

@@ -35,6 +35,18 @@ pub enum Conclusion {
     Technical,
 }
 
+impl Conclusion {
+    /// The word in alerts.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Violation => "violation",
+            Self::Suspicious => "suspicious",
+            Self::Clue => "clue",
+            Self::Technical => "technical",
+        }
+    }
+}
+
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

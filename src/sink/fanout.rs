@@ -81,6 +81,7 @@ impl<T: Item> Fanout<T> {
         let mut lanes = Vec::new();
         for (number, (sink, settings)) in sinks.into_iter().enumerate() {
             let (name, meter) = (sink.name(), metrics.sink(sink.name()));
+            meter.limit(settings.capacity);
             let others: Vec<_> = queues
                 .iter()
                 .zip(&required)
@@ -218,6 +219,8 @@ impl<T: Item> Fanout<T> {
         let status = |lane: &Lane<T>| {
             let depth = lane.queue.depth();
             lane.meter.depth(depth);
+            let trouble = lane.trouble.lock().clone();
+            lane.meter.trouble(trouble.is_some());
             SinkStatus {
                 name: lane.name.to_owned(),
                 required: lane.required,
@@ -226,7 +229,7 @@ impl<T: Item> Fanout<T> {
                 dropped: lane.meter.dropped_so_far(),
                 retries: lane.meter.retries_so_far(),
                 blocked_seconds: lane.meter.blocked_so_far(),
-                trouble: lane.trouble.lock().clone(),
+                trouble,
             }
         };
         self.lanes.iter().map(status).collect()
