@@ -180,7 +180,9 @@ fn it_is_as_good_as_a_random_forest_and_blind_to_the_future() {
     for part in learned.explain(&costliest.0, &labels).iter().take(5) {
         println!("  {:+.2} {} = {:.2}, usually {:.2}", part.contribution, part.feature, part.value, part.median);
     }
-    assert!(area.value >= FOREST.0 && precision.value >= FOREST.1, "the random forest is better");
+    for forest in [FOREST, FOREST_AHEAD] {
+        assert!(area.value >= forest.0 && precision.value >= forest.1, "the random forest is better: {forest:?}");
+    }
 }
 
 /// What an engine says of settlements depends on its records alone: not on their order or on duplicates, and a refund takes a
