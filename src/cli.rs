@@ -38,6 +38,8 @@ pub enum Command {
     Features(FeaturesArgs),
     /// Learns from a history what is usual, for a model
     Train(TrainArgs),
+    /// Learns from confirmed and dismissed cases which settlements are like the confirmed ones
+    Cases(crate::commands::cases::CasesArgs),
 }
 
 /// `fundwatch run`

@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow};
 use std::path::Path;
 
 pub mod backtest;
+pub mod cases;
 pub mod config;
 pub mod evaluate;
 pub mod features;
@@ -63,6 +64,7 @@ pub fn execute(command: Command) -> Result<Outcome> {
         Command::State(args) => state::run(&args),
         Command::Features(args) => features::run(args),
         Command::Train(args) => train::run(args),
+        Command::Cases(args) => cases::run(args),
     }
 }
 

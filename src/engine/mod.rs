@@ -4,6 +4,7 @@
 //! all state; whoever calls [`Engine::process`] owns time and effects. Nothing here depends on how records are cut
 //! into batches, in which order they come, or over how many shards they are spread.
 
+pub mod moments;
 pub mod observe;
 pub mod persist;
 mod retention;

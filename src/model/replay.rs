@@ -23,35 +23,12 @@ impl Replay {
         Self { model, observer: Observer::default(), at_close, rows: Vec::new(), seen_before: None }
     }
 
-    /// Processes a batch. Nothing that comes after the moment at which a window is looked at first is seen in it: the
-    /// batch is cut there.
+    /// Processes a batch. Nothing that comes after the moment at which a window is looked at first is seen in it.
     pub fn process(&mut self, engine: &mut Engine, batch: &Batch) {
-        if !self.at_close {
+        if self.at_close {
+            by_days(engine, batch, |engine, day| self.look(engine, day));
+        } else {
             engine.process(batch);
-            return;
-        }
-        let mut rest = batch.clone();
-        while !rest.is_empty() {
-            let next = engine.event_time().map(|reached| Day(reached.day().0 + 1));
-            let cut = match next {
-                // The first record of all says where time begins.
-                None => Some((1, None)),
-                Some(next) => first_reaching(engine, &mut rest, next.start()).map(|(place, day)| (place, Some(day))),
-            };
-            let Some((place, day)) = cut else {
-                engine.process(&rest);
-                return;
-            };
-            let mut after = rest.messages.split_off(place.min(rest.messages.len()));
-            engine.process(&rest);
-            if let Some(day) = day {
-                self.look(engine, day);
-                // The message that was cut at moves time on.
-                let rest_of_all = after.split_off(1);
-                rest.messages = std::mem::replace(&mut after, rest_of_all);
-                engine.process(&rest);
-            }
-            rest.messages = after;
         }
     }
 
@@ -76,6 +53,34 @@ impl Replay {
             self.rows = windows.iter().flat_map(|start| self.observer.features(&self.model, *start)).collect();
         }
         (self.model, self.rows)
+    }
+}
+
+/// Processes a batch, cut before each record that is the first of a new day: there `look` gets the day, while the engine has
+/// what came before.
+pub fn by_days(engine: &mut Engine, batch: &Batch, mut look: impl FnMut(&mut Engine, Day)) {
+    let mut rest = batch.clone();
+    while !rest.is_empty() {
+        let next = engine.event_time().map(|reached| Day(reached.day().0 + 1));
+        let cut = match next {
+            // The first record of all says where time begins.
+            None => Some((1, None)),
+            Some(next) => first_reaching(engine, &mut rest, next.start()).map(|(place, day)| (place, Some(day))),
+        };
+        let Some((place, day)) = cut else {
+            engine.process(&rest);
+            return;
+        };
+        let mut after = rest.messages.split_off(place.min(rest.messages.len()));
+        engine.process(&rest);
+        if let Some(day) = day {
+            look(engine, day);
+            // The message that was cut at moves time on.
+            let rest_of_all = after.split_off(1);
+            rest.messages = std::mem::replace(&mut after, rest_of_all);
+            engine.process(&rest);
+        }
+        rest.messages = after;
     }
 }
 

@@ -135,6 +135,11 @@ impl TimelineShard {
         self.institutions.get(&institution).map(|timeline| &timeline.watched)
     }
 
+    /// What models watch of all institutions, in no order.
+    pub fn all_watched(&self) -> impl Iterator<Item = &Watched> {
+        self.institutions.values().map(|timeline| &timeline.watched)
+    }
+
     /// The timeline of a person, where there is one.
     pub fn person_if_known(&self, person: PersonId, world: &World<'_>) -> Option<&Person> {
         self.persons.get(world.ids.persons.index_of(person.0))

@@ -10,6 +10,7 @@ mod faults;
 mod http;
 mod kafka;
 mod kills;
+mod labelled;
 mod models;
 mod reference;
 mod rule_sets;
