@@ -188,6 +188,9 @@ pub struct SimulateArgs {
     /// Everything follows from it
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Also frauds that no rule covers, from this day on, counted from 0; schemes.jsonl tells of them
+    #[arg(long, value_name = "DAY")]
+    pub schemes: Option<u32>,
 }
 
 /// `fundwatch evaluate`

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// The folder cannot be written.
 pub fn run(args: &SimulateArgs) -> Result<Outcome> {
-    let options = Options { persons: args.persons, days: Some(args.days), seed: args.seed, ..Options::default() };
+    let SimulateArgs { persons, days, seed, schemes, .. } = *args;
+    let options = Options { persons, days: Some(days), seed, schemes, ..Options::default() };
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     bar.enable_steady_tick(Duration::from_millis(100));
     let started = Instant::now();

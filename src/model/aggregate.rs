@@ -65,6 +65,8 @@ columns! {
     treatment_fee Yuan "`det_item_fee_sumamt` of `med_chrgitm_type` 05 and 06";
     consumables_fee Yuan "`det_item_fee_sumamt` of `med_chrgitm_type` 08";
     drug_fee Yuan "`det_item_fee_sumamt` of `med_chrgitm_type` 09, 10 and 11";
+    packs Quantity "sum of `cnt` of `med_chrgitm_type` 09 and 11; herbs, 10, come in grams";
+    pack_details One "fee details of `med_chrgitm_type` 09 and 11";
     off_catalogue_fee Yuan "`det_item_fee_sumamt` of `chrgitm_lv` 03 or 3";
     items One "different `med_list_codg`";
     doctors One "different `bilg_dr_codg`";
@@ -101,11 +103,20 @@ impl Aggregate {
     }
 }
 
+/// What a `med_chrgitm_type` is to columns.
+#[derive(Clone, Copy)]
+struct Charge {
+    /// Where its fees are summed up.
+    column: Option<Column>,
+    /// Whether its units are packs.
+    in_packs: bool,
+}
+
 /// What codes mean to columns, looked up once each.
 pub struct Meanings<'a> {
     ids: &'a Ids,
     rules: &'a RuleSet,
-    charges: Map<Code, Option<Column>>,
+    charges: Map<Code, Charge>,
     off_catalogue: Map<Code, bool>,
 }
 
@@ -115,16 +126,21 @@ impl<'a> Meanings<'a> {
         Self { ids, rules, charges: Map::default(), off_catalogue: Map::default() }
     }
 
-    /// The column of a `med_chrgitm_type`, where it has one. Local codes go on after the national two digits.
-    fn charge(&mut self, code: Code) -> Option<Column> {
+    /// What a `med_chrgitm_type` is. Local codes go on after the national two digits.
+    fn charge(&mut self, code: Code) -> Charge {
         let ids = self.ids;
-        *self.charges.entry(code).or_insert_with(|| match code.string(ids).get(..2)? {
-            "03" => Some(Column::examination_fee),
-            "04" => Some(Column::laboratory_fee),
-            "05" | "06" => Some(Column::treatment_fee),
-            "08" => Some(Column::consumables_fee),
-            "09" | "10" | "11" => Some(Column::drug_fee),
-            _ => None,
+        *self.charges.entry(code).or_insert_with(|| {
+            let code = code.string(ids);
+            let kind = code.get(..2).unwrap_or_default();
+            let column = match kind {
+                "03" => Some(Column::examination_fee),
+                "04" => Some(Column::laboratory_fee),
+                "05" | "06" => Some(Column::treatment_fee),
+                "08" => Some(Column::consumables_fee),
+                "09" | "10" | "11" => Some(Column::drug_fee),
+                _ => None,
+            };
+            Charge { column, in_packs: matches!(kind, "09" | "11") }
         })
     }
 
@@ -212,8 +228,13 @@ impl Summing {
         self.add(Column::units, detail.cnt);
         self.add(Column::detail_fee, detail.fee);
         self.add(Column::in_scope, detail.inscp);
-        if let Some(column) = meanings.charge(row.med_chrgitm_type) {
+        let charge = meanings.charge(row.med_chrgitm_type);
+        if let Some(column) = charge.column {
             self.add(column, detail.fee);
+        }
+        if charge.in_packs {
+            self.add(Column::packs, detail.cnt);
+            self.add(Column::pack_details, 1);
         }
         if meanings.is_off_catalogue(row.chrgitm_lv) {
             self.add(Column::off_catalogue_fee, detail.fee);

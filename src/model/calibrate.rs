@@ -1,9 +1,9 @@
 //! From scores to p-values: the probability that an ordinary row scores as high.
 //!
-//! The ordinary rows are those that the detector was fitted on, n of them. Up to their highest score the p-value is
-//! (k + 1) / (n + 1), with k the number of them that score at least as high (a conformal p-value: Vovk, Gammerman and Shafer
-//! 2005; Bates and others 2023). Whatever the law of the scores, a further row of the same law has a p-value below α with
-//! a probability of at most α, on average over fits; for one fit the share differs, by √(α/n) or so.
+//! The ordinary rows are those that the detector was fitted on, or others like them, n of them. Up to their highest score the
+//! p-value is (k + 1) / (n + 1), with k the number of them that score at least as high (a conformal p-value: Vovk, Gammerman
+//! and Shafer 2005; Bates and others 2023). Whatever the law of the scores, a further row of the same law has a p-value below
+//! α with a probability of at most α, on average over fits; for one fit the share differs, by √(α/n) or so.
 //!
 //! Beyond the highest score a generalised Pareto tail (Pickands 1975) goes on from 1 / (n + 1). It is fitted to the highest
 //! tenth of the scores by probability-weighted moments (Hosking and Wallis 1987). A shape measured on few excesses is
@@ -18,7 +18,8 @@
 //! - Frauds among the fitted rows count as ordinary ones: p-values come out too high, by up to their share f. Of further
 //!   frauds of the same kind only a share of α / f has p-values under an α below f.
 //! - A detector that has adapted to the rows that it was fitted on gives further rows higher scores, and so p-values that
-//!   are too low. This module cannot see that; `docs/detectors.md` has figures.
+//!   are too low. This module cannot see that: it is for the caller to give scores of rows that were not fitted, as
+//!   [`Detector::fit_crossed`](super::detector::Detector::fit_crossed) does. `docs/detectors.md` has figures.
 
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +74,18 @@ impl Calibration {
             _ => share,
         }
     }
+
+    /// As [`Calibration::p_value`], but the tail holds from where it begins, not from the highest score on: of the highest fitted
+    /// scores it tells apart which lie further out than others.
+    pub fn smooth_p_value(&self, score: f64) -> f64 {
+        match &self.tail {
+            Some(tail) if score > tail.start => {
+                let over = (self.rows as f64 * TAIL).floor() / self.rows as f64;
+                (over * (-tail.log(score)).exp()).max(f64::MIN_POSITIVE)
+            }
+            _ => self.p_value(score),
+        }
+    }
 }
 
 impl Tail {
@@ -102,12 +115,14 @@ impl Tail {
 
     /// Of the rows over the highest fitted one, the share that scores at least this high.
     fn beyond(&self, score: f64) -> f64 {
-        let log = |score: f64| {
-            let excess = (score - self.start) / self.scale;
-            // The limit of a shape of 0 is the exponential distribution.
-            if self.shape < 1e-9 { excess } else { (self.shape * excess).ln_1p() / self.shape }
-        };
-        (log(self.highest) - log(score)).exp()
+        (self.log(self.highest) - self.log(score)).exp()
+    }
+
+    /// −ln of the share that scores at least this high, of the rows that score more than the start.
+    fn log(&self, score: f64) -> f64 {
+        let excess = (score - self.start) / self.scale;
+        // The limit of a shape of 0 is the exponential distribution.
+        if self.shape < 1e-9 { excess } else { (self.shape * excess).ln_1p() / self.shape }
     }
 }
 

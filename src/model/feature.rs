@@ -37,11 +37,13 @@ pub struct Features {
     /// The places in [`NAMES`] of the columns that they read.
     read: Vec<usize>,
     expressions: Vec<Arc<dyn PhysicalExpr>>,
+    /// 1 where an entity is looked at; `None`: everybody is.
+    enough: Option<Arc<dyn PhysicalExpr>>,
 }
 
 impl Features {
-    /// Compiles them; what fails is told with its name.
-    pub fn new(sql: &[(&str, &str)]) -> Result<Self, (String, FeatureError)> {
+    /// Compiles them, and the condition under which there is enough to look at; what fails is told with its name.
+    pub fn new(sql: &[(&str, &str)], enough: Option<&str>) -> Result<Self, (String, FeatureError)> {
         let compiler = Compiler::new("window", NAMES.iter().map(|name| (*name, DataType::Float64)).collect());
         let mut parsed = Vec::new();
         for (name, sql) in sql {
@@ -52,8 +54,13 @@ impl Features {
             }
             parsed.push(compiler.parse_number(sql).map_err(|error| fail(error.into()))?);
         }
+        let condition = |sql: &str| {
+            let number = compiler.parse_number(&format!("CASE WHEN ({sql}) THEN 1 ELSE 0 END"));
+            number.map_err(|error| ("enough".to_owned(), FeatureError::from(error)))
+        };
+        let enough = enough.map(condition).transpose()?;
         let mut columns: Vec<&'static str> =
-            parsed.iter().flat_map(|expression| compiler.columns_of(expression)).collect();
+            parsed.iter().chain(&enough).flat_map(|expression| compiler.columns_of(expression)).collect();
         columns.sort_unstable();
         columns.dedup();
         let schema = compiler.schema_of(&columns);
@@ -62,6 +69,7 @@ impl Features {
             names: sql.iter().map(|(name, _)| (*name).to_owned()).collect(),
             read: columns.iter().filter_map(place).collect(),
             expressions: parsed.iter().map(|expression| compiler.tie(expression, &schema)).collect(),
+            enough: enough.map(|condition| compiler.tie(&condition, &schema)),
             schema,
         })
     }
@@ -78,6 +86,21 @@ impl Features {
 
     /// The features of windows, a row each: the window's own aggregate, and those of the windows before it in any order.
     pub fn evaluate(&self, windows: &[(Aggregate, Vec<Aggregate>)]) -> Vec<Vec<f64>> {
+        self.compute(&self.expressions, windows)
+    }
+
+    /// Whether there is enough in windows to look at.
+    pub fn are_enough(&self, windows: &[(Aggregate, Vec<Aggregate>)]) -> Vec<bool> {
+        match &self.enough {
+            None => vec![true; windows.len()],
+            Some(enough) => {
+                let values = self.compute(std::slice::from_ref(enough), windows);
+                values.into_iter().map(|value| value == [1.0]).collect()
+            }
+        }
+    }
+
+    fn compute(&self, expressions: &[Arc<dyn PhysicalExpr>], windows: &[(Aggregate, Vec<Aggregate>)]) -> Vec<Vec<f64>> {
         let column = |place: &usize| -> ArrayRef {
             let values = windows.iter().map(|(own, past)| match place.checked_sub(COLUMNS.len()) {
                 None => Some(own.value(*place)),
@@ -93,8 +116,8 @@ impl Features {
         let options = RecordBatchOptions::new().with_row_count(Some(windows.len()));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
         let batch = batch.expect("columns of the schema");
-        let mut rows = vec![Vec::with_capacity(self.expressions.len()); windows.len()];
-        for expression in &self.expressions {
+        let mut rows = vec![Vec::with_capacity(expressions.len()); windows.len()];
+        for expression in expressions {
             // An error would be one of a single row, such as an overflow of whole numbers: nothing but floats is here.
             let values = expression.evaluate(&batch).and_then(|value| value.into_array(windows.len()));
             let values = values.expect("arithmetic of floats cannot fail");

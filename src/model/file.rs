@@ -73,6 +73,10 @@ pub struct ModelFile {
     /// How many windows before this one `past_…` columns look at; their median counts.
     #[serde(default = "default_history")]
     pub history: u16,
+    /// SQL over the columns of aggregates: an entity is looked at in a window only where it is true. A share of few records says
+    /// nothing.
+    #[serde(default)]
+    pub enough: Option<String>,
     /// SQL over the columns of aggregates, by name; in the order of the file.
     pub features: toml::Table,
     /// Who is looked at beside whom.
@@ -203,11 +207,8 @@ impl Model {
             };
             sql.push((name.as_str(), expression));
         }
-        let features = Features::new(&sql).map_err(|(feature, source)| ModelFileError::Feature {
-            path: path(),
-            feature,
-            source,
-        })?;
+        let features = Features::new(&sql, file.enough.as_deref())
+            .map_err(|(feature, source)| ModelFileError::Feature { path: path(), feature, source })?;
         Ok(Self { file, features })
     }
 

@@ -99,7 +99,7 @@ impl Observer {
         self.seen.keys().copied()
     }
 
-    /// The features of all entities in a window, by entity.
+    /// The features of all entities in a window that have enough records for the model, by entity.
     pub fn features(&self, model: &Model, start: Day) -> Vec<FeatureRow> {
         let Some(seen) = self.seen.get(&start) else {
             return Vec::new();
@@ -108,9 +108,12 @@ impl Observer {
         let windows: Vec<(Aggregate, Vec<Aggregate>)> =
             seen.values().map(|observation| (observation.aggregate, aggregates(&past, &observation.entity))).collect();
         let values = model.features.evaluate(&windows);
+        let enough = model.features.are_enough(&windows);
         seen.values()
             .zip(values)
-            .map(|(observation, values)| FeatureRow {
+            .zip(enough)
+            .filter(|(_, enough)| *enough)
+            .map(|((observation, values), _)| FeatureRow {
                 entity: observation.entity.clone(),
                 start,
                 institution: observation.institution.clone(),

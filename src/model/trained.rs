@@ -11,7 +11,7 @@ use super::peers::Peers;
 use crate::checkpoint::manifest::sha256;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -139,14 +139,18 @@ impl Trained {
         let names = model.features.names();
         let peers = Peers::learn(&model.file.peers, rows, names.len());
         let detector = Detector::named(&model.file.detector).expect("it was checked when the file was read");
-        let detector = detector.fit(&peers.table(names, rows), seed)?;
+        let entities: BTreeMap<&str, usize> =
+            rows.iter().map(|row| row.entity.as_str()).collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+        let of_rows: Vec<usize> = rows.iter().map(|row| entities[row.entity.as_str()]).collect();
+        // An entity is much the same every week: its other weeks must not teach the detector what to make of one.
+        let detector = detector.fit_crossed(&peers.table(names, rows), &of_rows, seed)?;
         let windows: BTreeSet<_> = rows.iter().map(|row| row.start).collect();
         let day = |day: Option<&crate::record::Day>| day.map(ToString::to_string).unwrap_or_default();
         let history = History {
             from: day(windows.first()),
             to: day(windows.last()),
             windows: windows.len(),
-            entities: rows.iter().map(|row| &row.entity).collect::<BTreeSet<_>>().len(),
+            entities: entities.len(),
             rows: rows.len(),
             seed,
         };
@@ -287,13 +291,13 @@ impl Trained {
     }
 }
 
-/// A hash over everything that features follow from: entity, window, history, expressions, and the columns as this
+/// A hash over everything that features follow from: entity, window, history, who has enough records, expressions, and the columns as this
 /// program defines them.
 fn fingerprint(model: &ModelFile) -> String {
-    let ModelFile { id, entity, window, grace_days, history, features, .. } = model;
+    let ModelFile { id, entity, window, grace_days, history, enough, features, .. } = model;
     let columns: Vec<_> = COLUMNS.iter().map(|(name, unit, meaning)| (name, format!("{unit:?}"), meaning)).collect();
     let features: Vec<_> = features.iter().map(|(name, sql)| (name, sql.as_str())).collect();
-    let all = serde_json::to_vec(&(id, entity, window, grace_days, history, features, columns));
+    let all = serde_json::to_vec(&(id, entity, window, grace_days, history, enough, features, columns));
     let digest = Sha256::digest(all.expect("texts and numbers"));
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -5,9 +5,11 @@
 //! free of findings: a person is in one stay at a time and rests between stays, a bed has one
 //! patient, a pharmacy's counter takes one customer in 20 seconds.
 
+use super::Institutions;
 use super::calendar::DAY;
 use super::catalogue::{CHRONIC, DEPARTMENTS, GROUPS, ITEMS, free_items, full_code};
 use super::random::Rng;
+use super::scheme::Scheme;
 
 /// A day far after every simulation.
 pub(super) const NEVER: i32 = i32::MAX;
@@ -108,6 +110,7 @@ pub(super) struct City {
     /// Ends of the ranges of `places`: tertiary, secondary, primary, then pharmacies.
     pub(super) bounds: [usize; 4],
     pub(super) dead: Vec<Dead>,
+    pub(super) schemes: Vec<Scheme>,
     /// The members of a fee detail that say what was billed, for each item.
     pub(super) item_text: Vec<Vec<u8>>,
     pub(super) item_code: Vec<String>,
@@ -149,14 +152,15 @@ pub(super) fn doctor_code(place: &Place, department: u8, doctor: u8) -> [u8; 16]
 
 impl City {
     /// Founds a city of `persons` whose first simulated day is `start`.
-    pub(super) fn found(persons: u32, seed: u64, start: i64) -> City {
+    pub(super) fn found(persons: u32, institutions: Option<Institutions>, seed: u64, start: i64) -> City {
         let mut rng = Rng::new(seed ^ 0x6369_7479);
-        let (places, bounds) = build_places(persons as usize, &mut rng);
+        let (places, bounds) = build_places(persons as usize, institutions, &mut rng);
         let mut city = City {
             persons: Vec::with_capacity(persons as usize),
             places,
             bounds,
             dead: Vec::new(),
+            schemes: Vec::new(),
             item_text: (0..ITEMS.len()).map(item_text).collect(),
             item_code: (0..ITEMS.len()).map(full_code).collect(),
             free: free_items(),
@@ -254,11 +258,23 @@ const QUARTERS: [&str; 12] =
     ["东湖", "西苑", "南桥", "北辰", "城关", "新河", "凤山", "青石", "柳林", "望江", "金沙", "梅岭"];
 const BRANDS: [&str; 6] = ["益民", "康安", "仁和堂", "百草", "同泰", "惠生"];
 
-fn build_places(persons: usize, rng: &mut Rng) -> (Vec<Place>, [usize; 4]) {
-    let tertiary = (persons / 400_000).clamp(2, 5_000);
-    let secondary = (persons / 60_000 + 1).clamp(3, 10_000);
-    let primary = (persons / 4_000).clamp(4, 20_000);
-    let pharmacies = (persons / 4_000).clamp(6, 25_000);
+/// As many institutions as so many persons have.
+fn usual_institutions(persons: usize) -> [usize; 4] {
+    [
+        (persons / 400_000).clamp(2, 5_000),
+        (persons / 60_000 + 1).clamp(3, 10_000),
+        (persons / 4_000).clamp(4, 20_000),
+        (persons / 4_000).clamp(6, 25_000),
+    ]
+}
+
+fn build_places(persons: usize, institutions: Option<Institutions>, rng: &mut Rng) -> (Vec<Place>, [usize; 4]) {
+    let [tertiary, secondary, primary, pharmacies] = institutions.map_or_else(
+        || usual_institutions(persons),
+        |Institutions { tertiary, secondary, primary, pharmacies }| {
+            [tertiary, secondary, primary, pharmacies].map(|count| usize::from(count.max(1)))
+        },
+    );
     let bounds =
         [tertiary, tertiary + secondary, tertiary + secondary + primary, tertiary + secondary + primary + pharmacies];
     // About 7 beds for 1,000 persons.

@@ -15,6 +15,7 @@
 //!   records and planted cases under way, so memory does not grow with days.
 //! - Ordinary traffic is free of findings by construction ([`city`]): planted cases ([`plant`]) take
 //!   their persons, beds and counters out of it for as long as they last.
+//! - Where it is asked for, [`scheme`]s change that traffic: frauds that no rule covers, told in a file of their own ([`Scheme`]).
 //!
 //! Same options, same bytes: no clock, no hash order, and a generator whose stream is fixed.
 
@@ -29,6 +30,7 @@ mod output;
 mod plant;
 mod random;
 mod registry;
+mod scheme;
 mod send;
 mod stay;
 mod traffic;
@@ -50,6 +52,7 @@ use random::Rng;
 use traffic::{Job, Tray};
 
 pub use output::{write, write_to};
+pub use scheme::{Scheme, SchemeKind};
 pub use truth::{Evidence, Planted, Role, Truth};
 
 /// What to simulate.
@@ -72,6 +75,24 @@ pub struct Options {
     /// Whether records come late, twice, revised or broken. Refunds and corrections of stays are
     /// business, and happen anyway.
     pub dirty: bool,
+    /// How many institutions there are; `None`: as many as so many persons have.
+    pub institutions: Option<Institutions>,
+    /// The day, counted from 0, from which on some institutions and doctors do what no rule covers ([`Scheme`]); `None`: none
+    /// does.
+    pub schemes: Option<u32>,
+}
+
+/// How many institutions of each kind a city has; one at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Institutions {
+    /// Hospitals of the levels 02 and 03.
+    pub tertiary: u16,
+    /// Hospitals of the levels 05 and 06.
+    pub secondary: u16,
+    /// Primary care centres, of the levels 08, 09 and 10.
+    pub primary: u16,
+    /// Pharmacies.
+    pub pharmacies: u16,
 }
 
 impl Default for Options {
@@ -83,6 +104,8 @@ impl Default for Options {
             start: jiff::civil::date(2026, 1, 1),
             fraud_rate: 10.0,
             dirty: true,
+            institutions: None,
+            schemes: None,
         }
     }
 }
@@ -178,10 +201,14 @@ impl Simulator {
         let start = first_day * DAY;
         let mut rng = Rng::new(options.seed);
         let planner = plant::Planner::new(&mut rng, start, options.fraud_rate > 0.0);
+        let mut city = City::found(options.persons.max(1), options.institutions, options.seed, first_day);
+        if let Some(day) = options.schemes {
+            city.schemes = scheme::choose(&city, options.seed, first_day + i64::from(day));
+        }
         Simulator {
             fraud_rate: options.fraud_rate,
             dirty: options.dirty,
-            city: City::found(options.persons.max(1), options.seed, first_day),
+            city,
             rng,
             pen: Pen::new(),
             queue: BinaryHeap::new(),

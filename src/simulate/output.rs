@@ -10,15 +10,21 @@ use super::{Options, Planted, Simulator, Summary};
 const PROGRESS_LINES: u64 = 65_536;
 
 /// Simulates to the end and writes `records.jsonl`, `truth.jsonl` and the folder `registry` into
-/// `out_dir`, which is made when missing. Calls `progress` with the counts so far now and then.
+/// `out_dir`, which is made when missing; with schemes also `schemes.jsonl`. Calls `progress` with the counts so far now and then.
 ///
 /// Endless options write until the disk is full.
 pub fn write(options: Options, out_dir: &Path, progress: impl FnMut(&Summary)) -> io::Result<Summary> {
     fs::create_dir_all(out_dir)?;
+    let asked = options.schemes.is_some();
     let mut simulator = Simulator::new(options);
     simulator.write_registry(&out_dir.join("registry"))?;
     let mut records = File::create(out_dir.join("records.jsonl"))?;
     let mut truth = BufWriter::new(File::create(out_dir.join("truth.jsonl"))?);
+    if asked {
+        let mut lines = Vec::new();
+        simulator.schemes().iter().for_each(|scheme| scheme.to_json_line(&mut lines));
+        fs::write(out_dir.join("schemes.jsonl"), lines)?;
+    }
     let summary = write_to(&mut simulator, &mut records, &mut truth, progress)?;
     truth.flush()?;
     Ok(summary)

@@ -298,3 +298,68 @@ fn writes_a_folder() {
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn schemes_change_nothing_before_they_begin() {
+    let honest = run(options(2_000, 6, 9));
+    let with = run(Options { schemes: Some(4), ..options(2_000, 6, 9) });
+    let begin = |run: &Run| lines(&run.records).take(400).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    assert!(begin(&honest) == begin(&with));
+    assert!(honest.records != with.records);
+    assert!(Simulator::new(options(2_000, 6, 9)).schemes().is_empty());
+}
+
+#[test]
+fn schemes_do_what_they_are_said_to_do() {
+    let options = Options { schemes: Some(0), fraud_rate: 0.0, dirty: false, ..options(4_000, 40, 6) };
+    let schemes = Simulator::new(options.clone()).schemes().to_vec();
+    assert_eq!(schemes.iter().map(|scheme| &scheme.institution).collect::<BTreeSet<_>>().len(), 6, "each elsewhere");
+    let run = run(options);
+    // By institution: settlements, round ones, those of the hours of borrowed cards, packs, details with packs; by doctor:
+    // settlements.
+    let mut sums = BTreeMap::<String, [i64; 5]>::new();
+    let mut doctors = BTreeMap::<String, i64>::new();
+    for line in lines(&run.records) {
+        let record: Value = serde_json::from_slice(line).expect("nothing is dirty");
+        let total = record.get("medfee_sumamt").map_or(0, fen);
+        if record["type"] != "settlement" || total <= 0 {
+            continue;
+        }
+        let sums = sums.entry(record["fixmedins_code"].as_str().unwrap().to_owned()).or_default();
+        let hour = &record["setl_time"].as_str().unwrap()[11..13];
+        let details = record["fee_details"].as_array().unwrap();
+        let packs = details.iter().filter(|detail| ["09", "11"].map(Value::from).contains(&detail["med_chrgitm_type"]));
+        let counts = packs.map(|detail| detail["cnt"].as_f64().unwrap() as i64).collect::<Vec<_>>();
+        let more = [
+            1,
+            i64::from(total % 10_000 == 0),
+            i64::from(hour == "22" || hour == "23"),
+            counts.iter().sum(),
+            counts.len() as i64,
+        ];
+        sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        let doctor = ["bilg_dr_codg", "bilg_dr_code"].iter().find_map(|name| details[0].get(*name));
+        if let Some(doctor) = doctor {
+            *doctors.entry(doctor.as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    let share =
+        |institution: &str, part: usize, of: usize| sums[institution][part] as f64 / sums[institution][of] as f64;
+    for scheme in &schemes {
+        let (place, pharmacy) = (scheme.institution.as_str(), scheme.institution.starts_with('P'));
+        match scheme.kind {
+            SchemeKind::InflatedQuantities => {
+                // Packs of a detail are 1 to 3 at pharmacies, and 1 to 3 or 4 at clinics.
+                let packs = share(place, 3, 4);
+                assert!((2.0 * 1.08..2.6 * 1.2).contains(&packs) && (!pharmacy || packs < 2.4), "{scheme:?}: {packs}");
+            }
+            SchemeKind::AbsentPatients => {
+                let own = scheme.doctor.as_ref().unwrap();
+                let colleague = format!("{}1", &own[..own.len() - 1]);
+                assert!(doctors[own] as f64 > 1.4 * doctors[&colleague] as f64, "{doctors:?}");
+            }
+            SchemeKind::NightCards => assert!(share(place, 2, 0) > 0.2, "{sums:?}"),
+            SchemeKind::RoundAmounts => assert!((0.02..0.08).contains(&share(place, 1, 0)), "{scheme:?}: {sums:?}"),
+        }
+    }
+}

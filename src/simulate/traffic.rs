@@ -11,7 +11,7 @@ use super::visit::{Visit, VisitKind};
 
 /// Visits of 1,000 persons on a mean day; two thirds of a city's 36 settlements are of hospitals
 /// when the sales that follow a visit are counted with the pharmacies.
-const HOSPITAL_VISITS: f64 = 20.0;
+pub(super) const HOSPITAL_VISITS: f64 = 20.0;
 const PHARMACY_SALES: f64 = 12.5;
 /// Admissions of 1,000 persons on a mean day: a fifth of the city in a year.
 const ADMISSIONS: f64 = 0.55;
@@ -106,11 +106,12 @@ impl Simulator {
             self.admit();
         }
         self.purchases();
+        self.live_schemes();
         self.plant_cases();
     }
 
     /// A whole number whose mean is `expected`.
-    fn draw_count(&mut self, expected: f64) -> u64 {
+    pub(super) fn draw_count(&mut self, expected: f64) -> u64 {
         (expected + self.rng.unit()) as u64
     }
 
@@ -180,7 +181,7 @@ impl Simulator {
         }
     }
 
-    fn settle_visit(&mut self, person: u32, place: u16, kind: VisitKind, time: i64) {
+    pub(super) fn settle_visit(&mut self, person: u32, place: u16, kind: VisitKind, time: i64) {
         if self.end.is_some_and(|end| time >= end) {
             return;
         }

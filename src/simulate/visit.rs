@@ -8,6 +8,7 @@ use super::calendar::{DAY, MINUTE, clock, day_of};
 use super::catalogue::{DEPARTMENTS, EMERGENCY, FIRST_FREE, GENERAL, Group, ITEMS, OBSTETRICS, PAEDIATRICS};
 use super::city::{City, Level};
 use super::random::Rng;
+use super::scheme::Hand;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum VisitKind {
@@ -15,6 +16,8 @@ pub(super) enum VisitKind {
     Emergency,
     Chronic,
     Pharmacy,
+    /// Of a patient who did not come.
+    Absent,
 }
 
 /// An ordinary visit that is settled at once. `serial` is its visit's and settlement's; two more
@@ -74,7 +77,7 @@ pub(super) fn compose(city: &City, visit: &Visit, bill: &mut Bill, details: &mut
         person: visit.person,
         place: visit.place,
         med_type: match visit.kind {
-            VisitKind::Outpatient => "11",
+            VisitKind::Outpatient | VisitKind::Absent => "11",
             VisitKind::Emergency => "13",
             VisitKind::Chronic => "140104",
             VisitKind::Pharmacy => "41",
@@ -86,13 +89,18 @@ pub(super) fn compose(city: &City, visit: &Visit, bill: &mut Bill, details: &mut
         begin_day: Some(day),
         end_day: Some(day),
         department,
-        doctor: rng.index(usize::from(city.places[usize::from(visit.place)].doctors)) as u8,
+        doctor: match visit.kind {
+            VisitKind::Absent => Hand::doctor(),
+            _ => rng.index(usize::from(city.places[usize::from(visit.place)].doctors)) as u8,
+        },
         diagnosis: if visit.kind == VisitKind::Pharmacy { None } else { Some(diagnosis) },
         interim: false,
         pay_loc: if person.area == city.places[usize::from(visit.place)].area || rng.chance(700) { 2 } else { 3 },
         sums: Sums::default(),
     };
-    let mut basket = Basket { city, place: visit.place, time: visit.time, sum: 0, details };
+    let mut hand = Hand::of(city, visit.place, day, visit.seed);
+    let mut basket =
+        Basket { city, place: visit.place, time: visit.time, sum: 0, hand: hand.as_mut(), details: &mut *details };
     match visit.kind {
         VisitKind::Pharmacy => {
             for _ in 0..2 + rng.below(2) {
@@ -106,6 +114,12 @@ pub(super) fn compose(city: &City, visit: &Visit, bill: &mut Bill, details: &mut
             }
             if rng.chance(300) {
                 basket.put(&mut rng, Group::Laboratory, 1, MOST_OUTPATIENT);
+            }
+        }
+        VisitKind::Absent => {
+            for _ in 0..2 + rng.below(3) {
+                let group = if rng.chance(280) { Group::Patent } else { Group::Western };
+                basket.put(&mut rng, group, 3, MOST_OUTPATIENT);
             }
         }
         VisitKind::Outpatient | VisitKind::Emergency => {
@@ -123,6 +137,9 @@ pub(super) fn compose(city: &City, visit: &Visit, bill: &mut Bill, details: &mut
                 basket.put(&mut rng, group, most, MOST_OUTPATIENT);
             }
         }
+    }
+    if let Some(hand) = &mut hand {
+        hand.round(details);
     }
     settle(city, bill, details, &mut rng);
     if visit.revised {
@@ -166,6 +183,7 @@ struct Basket<'a> {
     place: u16,
     time: i64,
     sum: i64,
+    hand: Option<&'a mut Hand>,
     details: &'a mut Vec<Detail>,
 }
 
@@ -178,7 +196,10 @@ impl Basket<'_> {
     }
 
     fn put_item(&mut self, rng: &mut Rng, item: usize, most: u64, limit: i64) {
-        let count = 1 + rng.below(most) as i64;
+        let mut count = 1 + rng.below(most) as i64;
+        if let Some(hand) = self.hand.as_deref_mut().filter(|_| ITEMS[item].group != Group::Consultation) {
+            count = hand.units(count);
+        }
         let price = self.city.price(item, self.place);
         // Never before midnight: rules count by the day of a detail.
         let ago = (rng.between(1, 50) * MINUTE).min(clock(self.time));

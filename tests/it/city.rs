@@ -30,7 +30,8 @@ fn line(finding: &Value) -> String {
     line + &evidence(finding).join(", ")
 }
 
-fn sorted_lines<'a>(findings: impl Iterator<Item = &'a Value>) -> Vec<String> {
+/// What findings, or what the truth says of them, in an order of their own.
+pub fn sorted_lines<'a>(findings: impl Iterator<Item = &'a Value>) -> Vec<String> {
     let mut lines: Vec<String> = findings.map(line).collect();
     lines.sort();
     lines

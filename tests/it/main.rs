@@ -16,6 +16,7 @@ mod reference;
 mod rule_sets;
 mod rules_cli;
 mod run;
+mod schemes;
 mod scoring;
 mod sinks;
 mod soak;

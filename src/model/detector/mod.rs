@@ -15,11 +15,13 @@ use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 use reference::Reference;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 pub mod combined;
 pub mod forest;
 pub mod histogram;
+pub mod least_p;
 pub mod mixture;
 pub mod neighbours;
 pub mod one_class_svm;
@@ -32,6 +34,10 @@ pub mod tails;
 const MOST: f64 = 1e100;
 /// With one row nothing is usual.
 const FEWEST_ROWS: usize = 2;
+/// Parts of the rows, each of which is scored by a detector fitted on the others ...
+const PARTS: usize = 5;
+/// ... where there are so many groups.
+const FEWEST_GROUPS: usize = 20;
 
 /// A detector with its settings, not fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +49,8 @@ pub enum Detector {
     Ecod(tails::Settings),
     /// [`tails`] by the mean of both
     Copod(tails::Settings),
+    /// [`least_p`]
+    LeastP(least_p::Settings),
     /// [`histogram`]
     Histogram(histogram::Settings),
     /// [`forest`]
@@ -71,6 +79,7 @@ impl Detector {
             ("ecod", Self::Ecod(tails::Settings::default())),
             ("copod", Self::Copod(tails::Settings::default())),
             ("tails-right", Self::Ecod(right)),
+            ("least-p", Self::LeastP(least_p::Settings::default())),
             ("histogram", Self::Histogram(histogram::Settings::default())),
             ("forest", Self::Forest(forest::Settings::default())),
             ("pca", Self::Pca),
@@ -101,12 +110,42 @@ impl Detector {
         Ok(Fitted { reference, model, calibration })
     }
 
+    /// Learns as [`Detector::fit`] does, and takes p-values from the scores that rows have where they were not learned from.
+    ///
+    /// A detector scores the rows that it has adapted to lower than others of the same law, so that p-values from those scores
+    /// are too low for further rows. Here the rows are divided into parts, those of a group together; each part is scored by
+    /// a detector that was fitted on the others, which makes them further rows, too (cross-conformal: Vovk 2015).
+    ///
+    /// # Errors
+    /// As [`Detector::fit`].
+    ///
+    /// # Panics
+    /// There is not a group for each row.
+    pub fn fit_crossed(&self, table: &Table, groups: &[usize], seed: u64) -> Result<Fitted, DetectorError> {
+        assert_eq!(groups.len(), table.rows(), "a group for each row");
+        let fitted = self.fit(table, seed)?;
+        let places: BTreeMap<usize, usize> =
+            groups.iter().copied().collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+        if places.len() < FEWEST_GROUPS {
+            // Too few to do without any.
+            return Ok(fitted);
+        }
+        let mut scores = Vec::with_capacity(groups.len());
+        for part in 0..PARTS {
+            let (held_out, kept): (Vec<usize>, Vec<usize>) =
+                (0..groups.len()).partition(|row| places[&groups[*row]] % PARTS == part);
+            scores.extend(self.fit(&table.select(&kept), seed)?.score(&table.select(&held_out))?);
+        }
+        Ok(Fitted { calibration: Calibration::fit(&scores), ..fitted })
+    }
+
     /// Fits rows without missing, infinite or constant values.
     fn fit_clean(&self, rows: &Array2<f64>, seed: u64) -> Result<AnyModel, DetectorError> {
         Ok(match self {
             Self::RobustZ(settings) => AnyModel::RobustZ(robust_z::RobustZ::fit(*settings, rows)),
             Self::Ecod(settings) => AnyModel::Tails(tails::Tails::fit(tails::Method::Ecod, *settings, rows)),
             Self::Copod(settings) => AnyModel::Tails(tails::Tails::fit(tails::Method::Copod, *settings, rows)),
+            Self::LeastP(settings) => AnyModel::LeastP(least_p::LeastP::fit(*settings, rows)),
             Self::Histogram(settings) => AnyModel::Histogram(histogram::Histogram::fit(*settings, rows)),
             Self::Forest(settings) => AnyModel::Forest(forest::Forest::fit(*settings, rows, seed)),
             Self::Pca => AnyModel::Pca(pca::Pca::fit(rows)?),
@@ -219,6 +258,7 @@ impl<T: Additive> Model for T {
 enum AnyModel {
     RobustZ(robust_z::RobustZ),
     Tails(tails::Tails),
+    LeastP(least_p::LeastP),
     Histogram(histogram::Histogram),
     Forest(forest::Forest),
     Pca(pca::Pca),
@@ -233,6 +273,7 @@ impl AnyModel {
         match self {
             Self::RobustZ(model) => model,
             Self::Tails(model) => model,
+            Self::LeastP(model) => model,
             Self::Histogram(model) => model,
             Self::Forest(model) => model,
             Self::Pca(model) => model,

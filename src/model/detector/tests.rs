@@ -162,3 +162,29 @@ fn of_further_rows_p_values_are_too_low_by_a_known_factor() {
         assert!(times(0.1) < 1.5 && times(0.01) < 2.5, "{name}");
     });
 }
+
+/// As above, with p-values from rows that were held out. The bound is that of chance: 10,000 rows, of fits that differ.
+#[test]
+fn crossed_p_values_of_further_rows_are_what_they_say() {
+    const FITS: usize = 10;
+    let mut random = Random::new(22, 0);
+    let mut rows = |count| {
+        let values = Array2::from_shape_simple_fn((count, 11), || random.normal());
+        table(Array2::from_shape_fn((count, 10), |(row, column)| {
+            values[(row, column)] + if column < 5 { values[(row, 10)] } else { 0.0 }
+        }))
+    };
+    let drawn: Vec<(Table, Table)> = (0..FITS).map(|_| (rows(500), rows(1000))).collect();
+    let groups: Vec<usize> = (0..500).map(|row| row / 5).collect();
+    for name in ["robust-z", "mixture", "combined"] {
+        let detector = Detector::named(name).expect("a detector");
+        let p = drawn.iter().flat_map(|(fitted_on, further)| {
+            let fitted = detector.fit_crossed(fitted_on, &groups, 1).expect("fitted");
+            fitted.p_values(&fitted.score(further).expect("scores"))
+        });
+        let p: Vec<f64> = p.collect();
+        let times = |level: f64| p.iter().filter(|p| **p <= level).count() as f64 / p.len() as f64 / level;
+        println!("{name}: {:.2} under 0.1, {:.2} under 0.01", times(0.1), times(0.01));
+        assert!(times(0.1) < 1.1 && times(0.01) < 1.4, "{name}");
+    }
+}

@@ -73,13 +73,18 @@ pub struct City {
 
 impl City {
     pub fn simulate(persons: u32, days: u32, seed: u64) -> City {
+        City::simulate_with(persons, days, seed, &[])
+    }
+
+    /// With more arguments.
+    pub fn simulate_with(persons: u32, days: u32, seed: u64, more: &[&str]) -> City {
         let dir = tempfile::tempdir().expect("a folder");
         let mut command = fundwatch();
         command.arg("simulate").arg("--out").arg(dir.path());
         for (name, value) in [("--persons", u64::from(persons)), ("--days", u64::from(days)), ("--seed", seed)] {
             command.arg(name).arg(value.to_string());
         }
-        let output = succeed(&mut command);
+        let output = succeed(command.args(more));
         City { dir, words: String::from_utf8(output.stderr).expect("UTF-8") }
     }
 
