@@ -1,18 +1,15 @@
 //! `fundwatch cases`: learns from confirmed and dismissed settlements, and says which others are like the confirmed ones.
 
-use super::{Outcome, history};
-use crate::config::{self, Config};
+use super::{Outcome, history, say};
 use crate::engine::Engine;
 use crate::engine::moments::Moment;
 use crate::model::labels::{Labels, LabelsError};
 use crate::model::supervised::learner::Settings;
 use crate::model::supervised::replay::Replay;
 use crate::model::supervised::{Supervised, SupervisedError};
-use crate::pipeline::setup::load_engine;
 use crate::record::{Day, Money, Time};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Features that are told of a settlement.
@@ -161,13 +158,8 @@ fn read(read: Read, from: Day, to: Day) -> Result<Option<(Vec<Moment>, Labels)>>
             return Ok(None);
         }
     };
-    let settings = config::Engine { retention: config::value::Retention(None), ..Config::default().engine };
-    let mut engine = match load_engine(read.rules, None, &settings, None) {
-        Ok(loaded) => loaded.engine,
-        Err(mistakes) => {
-            eprintln!("{}", mistakes.render(std::io::stderr().is_terminal()));
-            return Ok(None);
-        }
+    let Some(mut engine) = history::engine(read.rules) else {
+        return Ok(None);
     };
     let mut replay = Replay::new(&mut engine, from, to);
     history::read(read.input, &mut engine, |engine: &mut Engine, batch| {
@@ -199,9 +191,4 @@ fn write(path: &Path, learned: &Supervised, labels: &Labels, scored: &[(f64, &Mo
         ])?;
     }
     Ok(file.flush()?)
-}
-
-fn say(wrong: &str) -> Outcome {
-    eprintln!("fundwatch: {wrong}");
-    Outcome::Wrong
 }

@@ -2,15 +2,12 @@
 
 use super::{Outcome, history};
 use crate::cli::{AsOf, FeaturesArgs};
-use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::model::file::Model;
 use crate::model::matrix;
 use crate::model::observer::FeatureRow;
 use crate::model::replay::Replay;
-use crate::pipeline::setup::load_engine;
 use anyhow::Result;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -69,13 +66,8 @@ pub(super) fn features_of(
     rules: Option<PathBuf>,
     as_of: AsOf,
 ) -> Result<Option<Featured>> {
-    let settings = config::Engine { retention: config::value::Retention(None), ..Config::default().engine };
-    let mut engine = match load_engine(rules, None, &settings, None) {
-        Ok(loaded) => loaded.engine,
-        Err(mistakes) => {
-            eprintln!("{}", mistakes.render(std::io::stderr().is_terminal()));
-            return Ok(None);
-        }
+    let Some(mut engine) = history::engine(rules) else {
+        return Ok(None);
     };
     let mut replay = Replay::new(model, &mut engine, as_of == AsOf::Close);
     history::read(input, &mut engine, |engine: &mut Engine, batch| {

@@ -1,6 +1,9 @@
 //! Reading files through an engine to their end, with a progress bar.
 
+use crate::config::value::Retention;
+use crate::config::{self, Config};
 use crate::engine::Engine;
+use crate::pipeline::setup::load_engine;
 use crate::record::Batch;
 use crate::source::file::{FileSource, Progress};
 use crate::source::{self, Event, Limits, Received};
@@ -39,6 +42,18 @@ pub fn read(
     }
     bar.clear();
     running.join().context("not all records could be read")
+}
+
+/// An engine that keeps everything, under the rules of a folder; `None` where these are wrong, which has been said.
+pub fn engine(rules: Option<PathBuf>) -> Option<Engine> {
+    let settings = config::Engine { retention: Retention(None), ..Config::default().engine };
+    match load_engine(rules, None, &settings, None) {
+        Ok(loaded) => Some(loaded.engine),
+        Err(mistakes) => {
+            eprintln!("{}", mistakes.render(std::io::stderr().is_terminal()));
+            None
+        }
+    }
 }
 
 /// The progress bar: only where someone looks at it.

@@ -36,6 +36,12 @@ fn configuration(path: Option<&Path>) -> Result<Config> {
     crate::config::load::load(path).map_err(|mistakes| anyhow!("the configuration cannot be used:\n{mistakes}"))
 }
 
+/// Says what is wrong with what was asked about.
+fn say(wrong: &str) -> Outcome {
+    eprintln!("fundwatch: {wrong}");
+    Outcome::Wrong
+}
+
 /// Says why a command has failed.
 pub fn tell(error: &anyhow::Error) {
     eprintln!("fundwatch: {}", words(error));

@@ -1,6 +1,6 @@
 //! `fundwatch evaluate`: how well detectors find the labelled rows of a table, or a trained model those of a history.
 
-use super::Outcome;
+use super::{Outcome, say};
 use crate::cli::EvaluateArgs;
 use anyhow::Result;
 
@@ -18,11 +18,6 @@ pub fn run(args: EvaluateArgs) -> Result<Outcome> {
         (_, _, Some(_)) => model::run(args),
         _ => unreachable!("clap asks for a table with a label or for a model"),
     }
-}
-
-fn say(wrong: &str) -> Outcome {
-    eprintln!("fundwatch: {wrong}");
-    Outcome::Wrong
 }
 
 /// An interval as tables show it.
