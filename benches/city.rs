@@ -230,7 +230,7 @@ fn trained(text: &[u8], rules: &Arc<RuleSet>) -> Trained {
     let mut replay = Replay::new(model, &mut engine, false);
     batches(text).for_each(|batch| replay.process(&mut engine, &batch));
     let (model, rows) = replay.finish(&mut engine);
-    Trained::learn(&model, &rows, 1).expect("a city has enough institutions")
+    Trained::learn(&model, Path::new(""), &rows, 1).expect("a city has enough institutions")
 }
 
 /// The text, batch by batch.

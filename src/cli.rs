@@ -86,6 +86,9 @@ pub struct BacktestArgs {
     /// Receives every revision as it came
     #[arg(long, value_name = "FILE")]
     pub revisions: Option<PathBuf>,
+    /// Receives what models found as strange as what is raised, and their budgets have cut
+    #[arg(long, value_name = "FILE", requires = "models")]
+    pub left_out: Option<PathBuf>,
     /// Receives the records that cannot be read, with their position and the reason
     #[arg(long, value_name = "FILE")]
     pub dead_letters: Option<PathBuf>,

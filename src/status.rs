@@ -5,7 +5,9 @@
 
 use crate::alert::{Alert, AlertStatus};
 use crate::clock;
-use crate::record::Time;
+use crate::model::left_out::LeftOut;
+use crate::model::scorer::Scorer;
+use crate::record::{Day, Time};
 use crate::rules::rule::{Bilingual, Severity};
 use parking_lot::{Mutex, RwLock};
 use serde::{Serialize, Serializer};
@@ -309,6 +311,45 @@ pub struct Report {
     pub history: Vec<f64>,
 }
 
+/// How a model sees its latest window, and what its budget has cut there.
+#[derive(Debug, Clone, Serialize)]
+pub struct ModelStatus {
+    /// The model's id.
+    pub id: String,
+    /// Its name.
+    pub name: Bilingual,
+    /// The version of the trained model.
+    pub version: String,
+    /// Whether its alerts are not sent.
+    pub shadow: bool,
+    /// The first day of the window; `None` before the first is over.
+    pub window: Option<Day>,
+    /// Entities in it.
+    pub entities: usize,
+    /// Entities that are raised.
+    pub raised: usize,
+    /// Entities as strange, that the budget has cut: those with the greatest expected loss first.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl ModelStatus {
+    /// How a model at work sees its latest window.
+    pub fn of(model: &Scorer) -> Self {
+        let last = model.last();
+        let window = last.map(|report| report.window);
+        Self {
+            id: model.model().file.id.clone(),
+            name: model.model().file.name.clone().into(),
+            version: model.version().to_owned(),
+            shadow: model.is_in_shadow(),
+            window,
+            entities: last.map_or(0, |report| report.scores.len()),
+            raised: last.map_or(0, |report| report.raised),
+            left_out: model.left_out().filter(|entity| Some(entity.window.from) == window).cloned().collect(),
+        }
+    }
+}
+
 /// The place where the pipeline leaves its totals and others find them.
 #[derive(Clone)]
 pub struct Board(Arc<Inner>);
@@ -320,6 +361,8 @@ struct Inner {
     started: Instant,
     /// The last sign of life, and how long there may be none.
     beat: Mutex<Option<(Instant, Duration)>>,
+    /// How models see their latest windows.
+    models: RwLock<Arc<[ModelStatus]>>,
 }
 
 #[derive(Clone, Copy)]
@@ -349,7 +392,18 @@ impl Board {
             latencies: Mutex::default(),
             started: Instant::now(),
             beat: Mutex::default(),
+            models: RwLock::new(Arc::from([])),
         }))
+    }
+
+    /// Other models are at work, or the same see other windows.
+    pub fn set_models(&self, models: &[Scorer]) {
+        *self.0.models.write() = models.iter().map(ModelStatus::of).collect();
+    }
+
+    /// How models see their latest windows.
+    pub fn models(&self) -> Arc<[ModelStatus]> {
+        self.0.models.read().clone()
     }
 
     /// The pipeline's thread shows that it lives, and will again within `patience`; zero: whenever.

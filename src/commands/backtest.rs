@@ -6,6 +6,7 @@ use crate::cli::BacktestArgs;
 use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::model::folder::Models;
+use crate::model::scorer::Scorer;
 use crate::pipeline::setup::load_engine;
 use crate::record::Time;
 use crate::rules::rule::{Bilingual, Status};
@@ -81,6 +82,7 @@ pub fn run(args: BacktestArgs) -> Result<Outcome> {
 struct Outputs {
     alerts: Option<JsonFile>,
     revisions: Option<JsonFile>,
+    left_out: Option<JsonFile>,
     dead_letters: Option<DeadLetterFile>,
 }
 
@@ -91,6 +93,7 @@ impl Outputs {
         Ok(Self {
             alerts: create(&args.alerts)?,
             revisions: create(&args.revisions)?,
+            left_out: create(&args.left_out)?,
             dead_letters: args.dead_letters.as_deref().map(DeadLetterFile::create).transpose()?,
         })
     }
@@ -105,6 +108,10 @@ impl Outputs {
     fn finish(self, engine: &Engine) -> Result<()> {
         if let Some(mut file) = self.alerts {
             sent(engine.alerts().into_iter()).try_for_each(|alert| file.write(alert))?;
+            file.finish()?;
+        }
+        if let Some(mut file) = self.left_out {
+            engine.models().iter().flat_map(Scorer::left_out).try_for_each(|entity| file.write(entity))?;
             file.finish()?;
         }
         self.revisions.map_or(Ok(()), JsonFile::finish)
@@ -128,9 +135,9 @@ impl JsonFile {
         Ok(Self { path: path.to_owned(), out: BufWriter::with_capacity(1 << 20, file) })
     }
 
-    fn write(&mut self, alert: &Alert) -> Result<()> {
+    fn write(&mut self, line: &impl Serialize) -> Result<()> {
         let fail = || format!("failed to write {}", self.path.display());
-        serde_json::to_writer(&mut self.out, alert).with_context(fail)?;
+        serde_json::to_writer(&mut self.out, line).with_context(fail)?;
         self.out.write_all(b"\n").with_context(fail)
     }
 

@@ -8,6 +8,7 @@ use crate::model::trained::Trained;
 use anyhow::Result;
 use comfy_table::{Table, presets};
 use std::io::Write;
+use std::path::Path;
 
 /// Carries the command out.
 ///
@@ -18,7 +19,7 @@ pub fn run(args: TrainArgs) -> Result<Outcome> {
     let Some(Featured { model, rows, .. }) = featured(&args.model, args.input, args.rules, AsOf::Close)? else {
         return Ok(Outcome::Wrong);
     };
-    let trained = Trained::learn(&model, &rows, args.seed)?;
+    let trained = Trained::learn(&model, args.model.parent().unwrap_or(Path::new("")), &rows, args.seed)?;
     let path = trained.write(&args.out)?;
     let history = &trained.history;
     eprintln!(

@@ -10,6 +10,7 @@ pub mod persist;
 mod retention;
 pub mod score;
 mod steps;
+mod sweep;
 
 use crate::alert::Alert;
 use crate::alert::book::AlertBook;
@@ -29,6 +30,7 @@ use persist::Persist;
 use retention::Retention;
 use std::sync::Arc;
 use steps::Workers;
+use sweep::Sweep;
 
 /// Fewer messages than this are done before the other threads have woken up.
 const LEAST_SHARED: usize = 256;
@@ -112,6 +114,7 @@ pub struct Engine {
     book: AlertBook,
     totals: Totals,
     time: Retention,
+    sweep: Sweep,
     persist: Option<Persist>,
     watch: Watch,
     /// Models at work; in changes their numbers follow those of the rules.
@@ -143,6 +146,7 @@ impl Engine {
             book: AlertBook::default(),
             totals: Totals::default(),
             time: Retention::new(options),
+            sweep: Sweep::default(),
             persist: None,
             watch: Watch::default(),
             models: Vec::new(),
@@ -155,7 +159,7 @@ impl Engine {
         self.workers.share(batch.messages.len());
         let decoded = self.decode(batch);
         let (changes, bad) = self.advance(batch.messages.len(), decoded);
-        self.retain();
+        self.retain(batch.messages.len());
         let alerts = self.revise(changes);
         self.record(&alerts);
         // What is not a batch is large.

@@ -5,6 +5,7 @@ use crate::alert::{Evidence, Role};
 use crate::detect::{Watch, World};
 use crate::live::details::LiveDetail;
 use crate::live::settlements::LiveSettlement;
+use crate::live::stays::Stay;
 use crate::model::aggregate::{Aggregate, Meanings, Summing};
 use crate::record::{Code, Day, Ids, InstitutionId, PersonId, SettlementId, VisitId};
 use crate::rules::rule::{Map, Set};
@@ -158,6 +159,8 @@ impl Engine {
                     scan.settlements(watched.settlements(from, to));
                     let here = |visit: VisitId| world.visits.stay(visit).filter(|stay| stay.institution == institution);
                     scan.stays(watched.stays(from, to).filter_map(here), from, to);
+                    scan.admissions(watched.admissions(from, to).filter_map(here), from, to, self);
+                    scan.refunds(watched.refunds(from, to));
                 }
             }
             Owner::Person(text) => {
@@ -170,6 +173,7 @@ impl Engine {
                     scan.settlements(entries.iter().map(|entry| entry.id()));
                     let own = |visit: &VisitId| world.visits.stay(*visit).filter(|stay| stay.person == person);
                     scan.stays(timeline.stays().iter().filter_map(own), from, to);
+                    scan.admissions(timeline.stays().iter().filter_map(own), from, to, self);
                 }
             }
         }
@@ -288,7 +292,7 @@ impl<'w> Scan<'w> {
         evidence
     }
 
-    fn stays<'s>(&mut self, stays: impl Iterator<Item = &'s crate::live::stays::Stay>, from: Day, to: Day) {
+    fn stays<'s>(&mut self, stays: impl Iterator<Item = &'s Stay>, from: Day, to: Day) {
         if self.kind.is_part() {
             return;
         }
@@ -297,6 +301,31 @@ impl<'w> Scan<'w> {
             if stay.is_discharged() && (from..to).contains(&stay.end.day()) && seen.insert(stay.visit) {
                 self.entities.entry(Code::ABSENT).or_default().sums.stay(stay);
             }
+        }
+    }
+
+    /// Stays that began; of who has nothing else in the window none is counted.
+    fn admissions<'s>(&mut self, stays: impl Iterator<Item = &'s Stay>, from: Day, to: Day, engine: &Engine) {
+        let world = self.world;
+        let Some(entity) = self.entities.get_mut(&Code::ABSENT).filter(|_| !self.kind.is_part()) else {
+            return;
+        };
+        let mut seen: Set<VisitId> = Set::default();
+        for stay in stays {
+            if (from..to).contains(&stay.begin.day()) && seen.insert(stay.visit) {
+                let shard = &engine.timelines[world.ids.persons.shard_of(stay.person.0)];
+                let visits = shard.person_if_known(stay.person, world).map_or(&[][..], |person| person.stays());
+                let mut others = visits.iter().filter_map(|visit| world.visits.stay(*visit));
+                let again = others.any(|other| other.person == stay.person && stay.is_readmission_after(other));
+                entity.sums.admission(again);
+            }
+        }
+    }
+
+    /// Refunds; of an institution that has nothing else in the window none is counted.
+    fn refunds(&mut self, count: usize) {
+        if let Some(entity) = self.entities.get_mut(&Code::ABSENT).filter(|_| !self.kind.is_part()) {
+            entity.sums.refunds(count);
         }
     }
 

@@ -1,5 +1,5 @@
-//! Retention: what is older than so many days of event time is dropped, a day at a time. Alerts that rest on
-//! it stand as they are.
+//! Retention: what is older than so many days of event time is dropped, a little with each batch. Alerts that rest on it
+//! stand as they are.
 
 use super::{Engine, Options};
 use crate::detect::World;
@@ -7,9 +7,7 @@ use crate::live::Mail;
 use crate::live::checks::Checks;
 use crate::live::settlements::Settlements;
 use crate::record::decode::Window;
-use crate::record::marks::Marks;
-use crate::record::{Day, PersonId, Time};
-use rayon::prelude::*;
+use crate::record::{CheckId, Day, PersonId, SettlementId, Time};
 
 /// The time that records have reached, and what follows from it.
 pub(super) struct Retention {
@@ -21,7 +19,7 @@ pub(super) struct Retention {
     /// The horizon when ids were last swept.
     swept: Day,
     /// How many ids were known afterwards.
-    survived: usize,
+    pub(super) survived: usize,
 }
 
 impl Retention {
@@ -102,80 +100,78 @@ impl Retention {
     }
 }
 
+/// Visits that are dropped for each line of a batch, and with every batch.
+const PER_LINE: usize = 1;
+const EACH_BATCH: usize = 64;
+
 impl Engine {
-    /// Drops what has fallen behind the horizon.
-    pub(super) fn retain(&mut self) {
+    /// Drops what has fallen behind the horizon: a day of it takes many batches, each of which drops as much as its lines
+    /// bear. While ids are marked nothing goes, so that all that is met is marked.
+    pub(super) fn retain(&mut self, lines: usize) {
         if let Some(horizon) = self.time.move_on() {
-            self.drop_before(horizon);
+            self.forget_before(horizon);
+            if self.sweep.is_idle() && self.time.must_sweep(self.ids.len()) {
+                self.begin_sweep();
+            }
         }
+        if let Some(horizon) = self.time.horizon()
+            && !self.sweep.is_marking()
+        {
+            self.expire(horizon, lines * PER_LINE + EACH_BATCH);
+        }
+        self.go_on_with_sweep(lines);
     }
 
     /// Drops what was behind the horizon when it was written down.
     pub(super) fn forget_expired(&mut self) {
         if let Some(horizon) = self.time.horizon() {
-            self.drop_before(horizon);
+            self.forget_before(horizon);
+            self.expire(horizon, usize::MAX);
         }
     }
 
-    fn drop_before(&mut self, horizon: Day) {
-        let ids = self.ids.clone();
-        let mut persons: Mail<PersonId> = crate::live::mail(&ids);
-        for number in 0..ids.shards() {
-            let settlements = Settlements { shards: &self.settlements, ids: &ids };
-            let checks = Checks { shards: &self.checks, ids: &ids };
-            let gone = self.visits[number].expire(horizon, settlements, checks);
-            for person in gone.persons {
-                persons[ids.persons.shard_of(person.0)].push(person);
-            }
-            for id in gone.settlements {
-                self.settlements[ids.settlements.shard_of(id.0)].forget(id, &ids);
-            }
-            for check in gone.checks {
-                self.checks[ids.checks.shard_of(check.0)].forget(check, &ids);
-            }
-            self.inventory[number].forget_before(horizon.start());
-        }
-        if persons.iter().all(Vec::is_empty) {
+    /// Drops what is found by its day.
+    fn forget_before(&mut self, horizon: Day) {
+        self.inventory.iter_mut().for_each(|shard| shard.forget_before(horizon.start()));
+        self.timelines.iter_mut().for_each(|shard| shard.forget_before(horizon));
+    }
+
+    /// Drops some of the visits that are over, about `most`, with all that hangs on them.
+    fn expire(&mut self, horizon: Day, most: usize) {
+        if !self.visits.iter().any(|shard| shard.is_due(horizon)) {
             return;
         }
-        // Not all that a person's timeline points to is told by the records that go: now and then all are looked at.
-        let sweep = self.time.must_sweep(ids.len());
+        let ids = self.ids.clone();
+        let shards = ids.shards();
+        let (settlements, checks) =
+            (Settlements { shards: &self.settlements, ids: &ids }, Checks { shards: &self.checks, ids: &ids });
+        let quotas = vec![most.div_ceil(shards); shards];
+        let gone = self
+            .workers
+            .each(&mut self.visits, quotas, |_, shard, most| shard.expire(horizon, most, settlements, checks));
+        let mut persons: Mail<PersonId> = crate::live::mail(&ids);
+        let mut settlements: Mail<SettlementId> = crate::live::mail(&ids);
+        let mut checks: Mail<CheckId> = crate::live::mail(&ids);
+        for gone in gone {
+            gone.persons.into_iter().for_each(|id| persons[ids.persons.shard_of(id.0)].push(id));
+            gone.settlements.into_iter().for_each(|id| settlements[ids.settlements.shard_of(id.0)].push(id));
+            gone.checks.into_iter().for_each(|id| checks[ids.checks.shard_of(id.0)].push(id));
+        }
+        self.workers.each(&mut self.settlements, settlements, |_, shard, gone| {
+            gone.into_iter().for_each(|id| shard.forget(id, &ids));
+        });
+        self.workers.each(&mut self.checks, checks, |_, shard, gone| {
+            gone.into_iter().for_each(|id| shard.forget(id, &ids));
+        });
         let world = World::new(&self.plan, &self.settlements, &self.visits, &ids, self.watch);
-        for persons in &mut persons {
+        let is_last = !self.visits.iter().any(|shard| shard.is_due(horizon));
+        self.workers.each(&mut self.timelines, persons, |_, shard, mut persons| {
             persons.sort_unstable();
             persons.dedup();
-        }
-        self.workers.each(&mut self.timelines, persons, |_, shard, persons| {
-            shard.forget_before(horizon, Some(persons).filter(|_| !sweep), &world);
+            shard.forget_of_persons(persons.into_iter().map(|person| ids.persons.index_of(person.0)), &world);
+            if is_last {
+                shard.forget_of_institutions(&world);
+            }
         });
-        if sweep {
-            self.sweep();
-        }
-    }
-
-    /// Forgets the ids that nobody holds.
-    fn sweep(&mut self) {
-        self.end_generation();
-        let of_shard = |number: usize| {
-            let mut marks = Marks::default();
-            self.settlements[number].mark(&mut marks);
-            self.checks[number].mark(&mut marks);
-            self.inventory[number].mark(&mut marks);
-            self.timelines[number].mark(&mut marks);
-            self.visits[number].mark(&mut marks, &self.ids, number);
-            marks
-        };
-        let mut marks = Marks::default();
-        marks.codes.mark(self.ids.one().0);
-        marks.codes.mark(self.ids.zero().0);
-        self.plan.mark(&mut marks);
-        self.workers.pool.install(|| {
-            let shards = (0..self.ids.shards()).into_par_iter().map(of_shard);
-            let marks = shards.reduce(Marks::default, |one, other| one.join(&other)).join(&marks);
-            marks.sweep(&self.ids);
-        });
-        self.time.survived = self.ids.len();
-        // Verdicts are remembered by ids, which may stand for other texts now.
-        self.plan.forget_verdicts();
     }
 }

@@ -4,7 +4,7 @@
 use super::Engine;
 use crate::detect::World;
 use crate::live::checks::{CheckNews, Checks};
-use crate::live::settlements::{Paired, Refunder, SettlementChange, Settlements, VisitNews};
+use crate::live::settlements::{Paired, RefundChange, Refunder, SettlementChange, Settlements, VisitNews};
 use crate::live::visits::{StayChange, VisitInput, VisitMail};
 use crate::live::{Mail, Receipts};
 use crate::record::decode::{Bad, Decoded, decode};
@@ -141,12 +141,33 @@ impl Engine {
             self.workers.each(&mut self.visits, deliver(news, shards), |_, shard, mail| shard.pair(mail, settlements));
         let settled =
             self.workers.each(&mut self.settlements, deliver(paired, shards), |_, shard, mail| shard.settle(mail, ids));
-        let (changes, rechecks): (Vec<_>, Vec<_>) = settled.into_iter().unzip();
+        let (mut changes, mut refunds, mut rechecks) = (Vec::new(), Vec::new(), Vec::new());
+        for settled in settled {
+            changes.push(settled.changes);
+            refunds.extend(settled.refunds);
+            rechecks.push(settled.rechecks);
+        }
+        self.note_refunds(&refunds);
+        let ids = &*self.ids;
         let checks = self.workers.each(&mut self.checks, numbers(), |_, shard, number| {
             let sent = decoded.iter().map(|part| shard.receive(&part.presences[number], ids, receipts));
             deliver(sent.collect(), shards)
         });
         (changes.into_iter().flatten().collect(), deliver(rechecks, shards), deliver(checks, shards))
+    }
+
+    /// Tells the timelines of institutions of refunds, which models count.
+    fn note_refunds(&mut self, refunds: &[RefundChange]) {
+        if !self.watch.institutions {
+            return;
+        }
+        for change in refunds {
+            for (at, is_after) in [(change.before, false), (change.after, true)] {
+                let Some(at) = at else { continue };
+                let shard = self.ids.institutions.shard_of(at.0.0);
+                self.timelines[shard].note_refund(change, at, is_after);
+            }
+        }
     }
 
     /// The visits whose live settlements changed.
@@ -307,10 +328,13 @@ impl Engine {
         self.timelines = (0..shards).map(|_| TimelineShard::default()).collect();
         let places = self.settlements.iter().map(|shard| shard.places()).max().unwrap_or(0);
         for part in parts(places) {
-            let given = vec![part; shards];
+            let given = vec![part.clone(); shards];
             let changes =
                 self.workers.each(&mut self.settlements, given, |_, shard, part| shard.refilter(part, &plan, &ids));
             let changes: Vec<SettlementChange> = changes.into_iter().flatten().collect();
+            let refunds: Vec<RefundChange> =
+                self.settlements.iter().flat_map(|shard| shard.refunds(part.clone())).collect();
+            self.note_refunds(&refunds);
             // Keys are evaluated once everything they read is there.
             self.tell(&changes, Vec::new(), |number, shard, news, world| {
                 shard.gather(number, &News { visits: &[], ..news }, world)

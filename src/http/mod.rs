@@ -177,6 +177,7 @@ fn router(inner: Inner) -> Router {
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .route("/api/status", get(status))
+        .route("/api/models", get(models))
         .route("/api/alerts", get(alerts::list))
         .route("/api/alerts/stream", get(stream::follow))
         .route("/api/alerts/{alert_id}", get(alerts::one))
@@ -236,9 +237,13 @@ async fn status(Shared(inner): Shared<Inner>) -> Response {
     axum::Json(inner.state.board.report()).into_response()
 }
 
+async fn models(Shared(inner): Shared<Inner>) -> Response {
+    axum::Json(inner.state.board.models()).into_response()
+}
+
 async fn nothing_here(request: Request) -> Problem {
     let words = format!(
-        "nothing is at {}; there are /, /metrics, /healthz, /readyz, /api/status, /api/alerts, \
+        "nothing is at {}; there are /, /metrics, /healthz, /readyz, /api/status, /api/models, /api/alerts, \
          /api/alerts/<alert_id> and /api/alerts/stream",
         request.uri().path()
     );

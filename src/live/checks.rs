@@ -7,6 +7,7 @@ use crate::record::decode::Rows;
 use crate::record::heap::{Heap, Place};
 use crate::record::marks::Marks;
 use crate::record::{CheckId, Ids, Presence, Record, VisitId};
+use std::ops::Range;
 
 /// Tells a visit that a check belongs to it, or no longer does, or has changed.
 pub struct CheckNews {
@@ -83,9 +84,9 @@ impl CheckShard {
         Some((row, self.superseded.hashes(row.check_id.0)))
     }
 
-    /// Marks the ids in use.
-    pub fn mark(&self, marks: &mut Marks) {
-        self.rows.indices().filter_map(|index| self.read(index)).for_each(|row| row.mark(marks));
+    /// Marks the ids in use at some places.
+    pub fn mark(&self, places: Range<usize>, marks: &mut Marks) {
+        places.filter_map(|index| self.read(index)).for_each(|row| row.mark(marks));
     }
 
     /// Forgets a check for good.

@@ -34,10 +34,4 @@ impl<T: Default> Paged<T> {
     pub fn end(&self) -> usize {
         self.pages.len() * PAGE
     }
-
-    /// All indices that have a page.
-    pub fn indices(&self) -> impl Iterator<Item = usize> + '_ {
-        let pages = self.pages.iter().enumerate().filter(|(_, page)| page.is_some());
-        pages.flat_map(|(number, _)| number * PAGE..(number + 1) * PAGE)
-    }
 }

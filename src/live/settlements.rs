@@ -15,7 +15,7 @@ use crate::record::decode::Rows;
 use crate::record::field::{pack_number, unpack_number};
 use crate::record::heap::{Heap, Place};
 use crate::record::marks::Marks;
-use crate::record::{Ids, Record, Settlement, SettlementId, VisitId};
+use crate::record::{Day, Ids, InstitutionId, Record, Settlement, SettlementId, VisitId};
 use crate::rules::filter::Verdicts;
 use crate::rules::rule::{Map, RuleSet};
 use smallvec::SmallVec;
@@ -70,6 +70,11 @@ impl Standing {
         self.has(Self::KEPT) && (!self.has(Self::VALID) || self.is_taken_out())
     }
 
+    /// Whether it is a valid refund.
+    pub fn is_refund(self) -> bool {
+        self.has(Self::REFUND)
+    }
+
     /// Whether it is a valid refund that names no settlement.
     pub fn is_unnamed_refund(self) -> bool {
         self.has(Self::UNNAMED)
@@ -108,6 +113,27 @@ pub struct SettlementChange {
     pub before: Option<LiveSettlement>,
     /// After the batch.
     pub after: Option<LiveSettlement>,
+}
+
+/// Where and when a valid refund was settled, before a batch and after it; `None`: it is no refund.
+#[derive(Clone, Copy, Debug)]
+pub struct RefundChange {
+    /// Which.
+    pub id: SettlementId,
+    /// Before the batch.
+    pub before: Option<(InstitutionId, Day)>,
+    /// After the batch.
+    pub after: Option<(InstitutionId, Day)>,
+}
+
+/// What a batch changed of a shard's settlements.
+pub struct Settled {
+    /// Settlements that are or were live.
+    pub changes: Vec<SettlementChange>,
+    /// Refunds.
+    pub refunds: Vec<RefundChange>,
+    /// Visits whose details are touched by it.
+    pub rechecks: Mail<(VisitId, SettlementId)>,
 }
 
 /// A refund that names a settlement, or no longer does.
@@ -158,6 +184,11 @@ impl State {
         Some(LiveSettlement { row: Settlement::unpack(&Settlement::ABSENT, &mut packed), passes })
     }
 
+    /// As [`State::read`], of what is live or a refund.
+    fn read_standing(&self, heap: &Heap) -> Option<LiveSettlement> {
+        if self.standing.is_live() || self.standing.is_refund() { self.read(heap) } else { None }
+    }
+
     fn write(&mut self, settlement: &LiveSettlement, heap: &mut Heap) {
         let mut packed = Vec::with_capacity(160);
         pack_number(settlement.passes, &mut packed);
@@ -167,7 +198,7 @@ impl State {
     }
 }
 
-/// A settlement that the batch at hand touches, as it stood before.
+/// A settlement that the batch at hand touches, as it stood before; with its record where it was live or a refund.
 type Noted = (SettlementId, Standing, Option<LiveSettlement>);
 
 impl SettlementShard {
@@ -178,8 +209,7 @@ impl SettlementShard {
 
     fn note(state: &mut State, id: SettlementId, heap: &Heap, noted: &mut Vec<Noted>) {
         if !state.standing.has(Standing::NOTED) {
-            let before = if state.standing.is_live() { state.read(heap) } else { None };
-            noted.push((id, state.standing, before));
+            noted.push((id, state.standing, state.read_standing(heap)));
             state.standing.set(Standing::NOTED, true);
         }
     }
@@ -266,9 +296,8 @@ impl SettlementShard {
         news
     }
 
-    /// Step 4: takes the visits' pairings and tells what changed by the batch; visits whose details are
-    /// touched by it are told in the mail.
-    pub fn settle(&mut self, mail: Vec<Paired>, ids: &Ids) -> (Vec<SettlementChange>, Mail<(VisitId, SettlementId)>) {
+    /// Step 4: takes the visits' pairings and tells what changed by the batch.
+    pub fn settle(&mut self, mail: Vec<Paired>, ids: &Ids) -> Settled {
         for Paired { visit, settlement, out } in mail {
             let state = self.states.entry(ids.settlements.index_of(settlement.0));
             if state.visit == visit && state.standing.has(Standing::PAIRED_OUT) != out {
@@ -276,13 +305,13 @@ impl SettlementShard {
                 state.standing.set(Standing::PAIRED_OUT, out);
             }
         }
-        let mut changes = Vec::with_capacity(self.noted.len());
+        let (mut changes, mut refunds) = (Vec::with_capacity(self.noted.len()), Vec::new());
         let mut rechecks = super::mail(ids);
         for (id, before_standing, before) in self.noted.drain(..) {
             let state = self.states.entry(ids.settlements.index_of(id.0));
             state.standing.set(Standing::NOTED, false);
             let standing = state.standing;
-            let after = if standing.is_live() { state.read(&self.heap) } else { None };
+            let after = state.read_standing(&self.heap);
             if before_standing.ends_details() != standing.ends_details()
                 || before_standing.ends_refund_rows() != standing.ends_refund_rows()
             {
@@ -291,11 +320,27 @@ impl SettlementShard {
                     rechecks[ids.visits.shard_of(visit.0)].push((*visit, id));
                 }
             }
+            let refund = RefundChange { id, before: refund(before_standing, before), after: refund(standing, after) };
+            if refund.before != refund.after {
+                refunds.push(refund);
+            }
+            let live = |standing: Standing, row: Option<LiveSettlement>| row.filter(|_| standing.is_live());
+            let (before, after) = (live(before_standing, before), live(standing, after));
             if before != after {
                 changes.push(SettlementChange { id, before, after });
             }
         }
-        (changes, rechecks)
+        Settled { changes, refunds, rechecks }
+    }
+
+    /// The valid refunds at some places, as if they were new.
+    pub fn refunds(&self, places: Range<usize>) -> impl Iterator<Item = RefundChange> + '_ {
+        places.filter_map(|place| {
+            let state = self.states.get(place)?;
+            let row = state.read_standing(&self.heap)?;
+            let after = refund(state.standing, Some(row))?;
+            Some(RefundChange { id: row.row.setl_id, before: None, after: Some(after) })
+        })
     }
 
     /// Notes visits whose details carry settlements that are not known to be theirs.
@@ -350,13 +395,17 @@ impl SettlementShard {
         Some((row, self.superseded.hashes(row.setl_id.0)))
     }
 
-    /// Marks the ids in use.
-    pub fn mark(&self, marks: &mut Marks) {
-        for index in self.states.indices() {
+    /// Marks the ids in use at some places.
+    pub fn mark(&self, places: Range<usize>, marks: &mut Marks) {
+        for index in places {
             if let Some(live) = self.states.get(index).and_then(|state| state.read(&self.heap)) {
                 live.row.mark(marks);
             }
         }
+    }
+
+    /// Marks the ids in use beside settlements.
+    pub fn mark_names(&self, marks: &mut Marks) {
         for (target, refunds) in &self.refunded_by {
             refunds.iter().chain(Some(target)).for_each(|id| marks.settlements.mark(id.0));
         }
@@ -374,6 +423,11 @@ impl SettlementShard {
         self.refunded_by.remove(&id);
         self.named_in.remove(&id);
     }
+}
+
+/// Where and when a settlement was made, if it is a valid refund.
+fn refund(standing: Standing, row: Option<LiveSettlement>) -> Option<(InstitutionId, Day)> {
+    row.filter(|_| standing.is_refund()).map(|refund| (refund.row.fixmedins_code, refund.row.setl_time.day()))
 }
 
 /// All settlements, to read.

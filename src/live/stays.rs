@@ -11,6 +11,9 @@ use crate::rules::filter::{Columns, Verdicts};
 use crate::rules::rule::{INPATIENT, RuleSet};
 use arrow::array::ArrayRef;
 
+/// The most days between a stay and a readmission: STY-01 of domain.md.
+pub const READMISSION: i32 = 15;
+
 /// What is received of a visit's stay. Every version of a discharge is kept: cancels choose among them.
 #[derive(Default, Clone, Debug)]
 pub struct StayRecords {
@@ -65,6 +68,17 @@ impl Stay {
     /// Whether it has a discharge.
     pub fn is_discharged(&self) -> bool {
         self.end.get().is_some()
+    }
+
+    /// Whether it began at most [`READMISSION`] days after another stay at the same institution ended. Persons are not
+    /// compared.
+    pub fn is_readmission_after(&self, other: &Self) -> bool {
+        let between = || self.begin.day().0 - other.end.day().0;
+        other.visit != self.visit
+            && other.institution == self.institution
+            && other.is_discharged()
+            && other.end <= self.begin
+            && between() <= READMISSION
     }
 
     /// What alerts give as its time: the discharge's, or for an open stay the admission's.

@@ -456,14 +456,35 @@ impl VisitShard {
         extra.death = death;
     }
 
-    /// Drops the visits all of whose records are from before the horizon, and names what hangs on them.
-    pub fn expire(&mut self, horizon: Day, settlements: Settlements<'_>, checks: Checks<'_>) -> Gone {
+    /// Whether there may be visits all of whose records are from before the horizon.
+    pub fn is_due(&self, horizon: Day) -> bool {
+        self.due.first_key_value().is_some_and(|(day, _)| *day < horizon)
+    }
+
+    /// Some of the visits that may be over, `most` at most.
+    fn take_due(&mut self, horizon: Day, most: usize) -> Vec<VisitId> {
+        let mut taken = Vec::new();
+        while taken.len() < most {
+            let Some(mut day) = self.due.first_entry().filter(|day| *day.key() < horizon) else {
+                break;
+            };
+            let visits = day.get_mut();
+            let kept = visits.len().saturating_sub(most - taken.len());
+            taken.extend(visits.drain(kept..));
+            if visits.is_empty() {
+                day.remove();
+            }
+        }
+        taken
+    }
+
+    /// Drops visits all of whose records are from before the horizon, of `most` that may be, and names what hangs on
+    /// them.
+    pub fn expire(&mut self, horizon: Day, most: usize, settlements: Settlements<'_>, checks: Checks<'_>) -> Gone {
         let ids = settlements.ids;
         let mut gone = Gone::default();
-        let later = self.due.split_off(&horizon);
-        let due = std::mem::replace(&mut self.due, later);
         let mut rows = Vec::new();
-        for visit in due.into_values().flatten() {
+        for visit in self.take_due(horizon, most) {
             let state = self.states.entry(ids.visits.index_of(visit.0));
             details::open(self.heap.get(state.block), visit, &mut rows, ids);
             let latest = details::latest(&rows).max(state.latest(settlements, checks));
@@ -488,10 +509,10 @@ impl VisitShard {
         gone
     }
 
-    /// Marks the ids in use.
-    pub fn mark(&self, marks: &mut Marks, ids: &Ids, shard: usize) {
+    /// Marks the ids in use at some places.
+    pub fn mark(&self, places: Range<usize>, marks: &mut Marks, ids: &Ids, shard: usize) {
         let mut rows = Vec::new();
-        for index in self.states.indices() {
+        for index in places {
             let Some(state) = self.states.get(index).filter(|state| state.due) else {
                 continue;
             };

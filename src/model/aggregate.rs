@@ -11,6 +11,9 @@ use crate::record::value::DAY_SECONDS;
 use crate::record::{Code, Day, Ids, PersonId, VisitId};
 use crate::rules::rule::{Map, RuleSet, Set};
 
+/// Columns that read days before the window, with how many.
+pub const READS_BEFORE: (&str, i32) = ("readmissions", crate::live::stays::READMISSION);
+
 /// In which unit a column is kept and shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unit {
@@ -77,6 +80,10 @@ columns! {
     longest_stay One "days of the longest of them";
     short_stays One "stays of at most two days";
     weekend_admissions One "stays that ended and began on Saturday or Sunday";
+    admissions One "stays that began";
+    readmissions One "stays that began at most 15 days after another stay of the person at the institution ended";
+    refunds One "valid refund settlements (`refd_setl_flag` 1), by their own `setl_time`; of institutions only";
+    just_below_limit One "settlements whose `medfee_sumamt` is at most 5 % below 200, 500, 1000, 2000, 5000 or 10000 yuan";
 }
 
 /// The columns of an entity's window, in the units in which they are kept, in the order of [`COLUMNS`].
@@ -155,6 +162,14 @@ const HOUR: i64 = 3_600;
 /// Fen of a round amount.
 const ROUND: i64 = 10_000;
 
+/// Amounts that invite a second look, in fen: whoever shuns it stays just below.
+const LIMITS: [i64; 6] = [20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000];
+
+/// Whether an amount in fen is at most 5 % below a limit.
+fn is_just_below(fee: i64) -> bool {
+    LIMITS.iter().any(|limit| fee < *limit && fee * 100 >= *limit * 95)
+}
+
 /// Sums up the records of one entity and window. Every record is given once, in any order.
 pub struct Summing {
     values: [i64; COLUMNS.len()],
@@ -211,6 +226,7 @@ impl Summing {
         self.add(Column::night, i64::from(!(6 * HOUR..22 * HOUR).contains(&second)));
         self.add(Column::weekend, i64::from(is_weekend(row.setl_time.day())));
         self.add(Column::round_amounts, i64::from(fee > 0 && fee % ROUND == 0));
+        self.add(Column::just_below_limit, i64::from(is_just_below(fee)));
         let areas = row.insuplc_admdvs.get().zip(row.mdtrtarea_admvs.get());
         self.add(Column::out_of_area, i64::from(areas.is_some_and(|(insured, treated)| insured != treated)));
         self.visits.insert(row.mdtrt_id);
@@ -255,6 +271,17 @@ impl Summing {
         self.add(Column::weekend_admissions, i64::from(is_weekend(stay.begin.day())));
     }
 
+    /// A stay that began, and whether it is a readmission.
+    pub fn admission(&mut self, again: bool) {
+        self.add(Column::admissions, 1);
+        self.add(Column::readmissions, i64::from(again));
+    }
+
+    /// Valid refunds.
+    pub fn refunds(&mut self, count: usize) {
+        self.add(Column::refunds, count as i64);
+    }
+
     /// The sums.
     pub fn finish(mut self) -> Aggregate {
         let most = |values: &mut dyn Iterator<Item = i64>| values.max().unwrap_or(0);
@@ -281,6 +308,14 @@ fn is_weekend(day: Day) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn just_below_a_limit_is_less_than_it_by_a_twentieth_at_most() {
+        let cases = [(18_999, false), (19_000, true), (19_999, true), (20_000, false), (95_000, true), (999_999, true)];
+        for (fee, expected) in cases {
+            assert_eq!(is_just_below(fee), expected, "{fee}");
+        }
+    }
 
     #[test]
     fn the_page_lists_every_column() {

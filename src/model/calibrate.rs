@@ -10,6 +10,11 @@
 //! uncertain, so it is drawn towards 0.5, a heavy tail, as if ten more excesses had shown that (Vehtari and others
 //! 2024, for Pareto-smoothed importance sampling). It is not below 0: a negative one would call some scores impossible.
 //!
+//! Of one fit p-values may be too low throughout: the tail beyond its scores was a little heavier or lighter than theirs. A budget
+//! that promises a share of false alerts must not rest on luck, so it takes the *cautious* p-value: the upper bound that holds
+//! for nine fits of ten (Clopper and Pearson 1934). Rows of one entity are alike, so n rows say as much as n / d independent ones,
+//! d being the design effect (Kish 1965), measured on how the rows over the start of the tail fall on entities.
+//!
 //! What does not hold:
 //!
 //! - Beyond the highest score the p-value is an extrapolation. For light tails such as a normal one it is too high. For heavy
@@ -22,6 +27,8 @@
 //!   [`Detector::fit_crossed`](super::detector::Detector::fit_crossed) does. `docs/detectors.md` has figures.
 
 use serde::{Deserialize, Serialize};
+use statrs::distribution::{Beta, ContinuousCDF as _};
+use std::collections::BTreeMap;
 
 /// The tail is fitted to this share of the scores, the highest, ...
 const TAIL: f64 = 0.1;
@@ -32,11 +39,16 @@ const PRIOR: (f64, f64) = (10.0, 0.5);
 /// Of many scores some are kept, such that counts are at most this much too high.
 const RESOLUTION: f64 = 0.005;
 
+/// The chance that a cautious p-value of a fit is too low.
+const RISK: f64 = 0.1;
+
 /// The distribution of the scores of ordinary rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Number of fitted scores.
     rows: usize,
+    /// How many of them say as much as one independent one.
+    design_effect: f64,
     /// Fitted scores with their rank, the highest first; its rank is 1.
     kept: Vec<(f64, usize)>,
     tail: Option<Tail>,
@@ -60,15 +72,41 @@ impl Calibration {
         let next = |rank: &usize| Some((rank + 1).max((*rank as f64 * (1.0 + RESOLUTION)) as usize));
         let ranks = std::iter::successors(Some(1), next).take_while(|rank| *rank <= falling.len());
         let kept = ranks.map(|rank| (falling[rank - 1], rank)).collect();
-        Self { rows: falling.len(), kept, tail: Tail::fit(&falling) }
+        Self { rows: falling.len(), design_effect: 1.0, kept, tail: Tail::fit(&falling) }
+    }
+
+    /// Learns as [`Calibration::fit`] does, from rows of which those of a group are alike.
+    pub fn fit_grouped(scores: &[f64], groups: &[usize]) -> Self {
+        Self { design_effect: design_effect(scores, groups), ..Self::fit(scores) }
     }
 
     /// P(an ordinary row scores at least as high), in (0, 1]. It never rises with the score.
     pub fn p_value(&self, score: f64) -> f64 {
+        let at_least = self.at_least(score);
+        self.beyond(at_least, score, (at_least + 1) as f64 / (self.rows + 1) as f64)
+    }
+
+    /// An upper bound of [`Calibration::p_value`] that holds for nine fits of ten.
+    pub fn cautious_p_value(&self, score: f64) -> f64 {
+        let at_least = self.at_least(score);
+        let rows = self.rows as f64 / self.design_effect;
+        let higher = at_least as f64 / self.design_effect;
+        let share = match Beta::new(higher + 1.0, rows - higher) {
+            Ok(bound) => bound.inverse_cdf(1.0 - RISK).min(1.0),
+            // All are as high.
+            Err(_) => 1.0,
+        };
+        self.beyond(at_least, score, share)
+    }
+
+    /// How many fitted scores are at least as high. Where some were left out, all that may be are counted.
+    fn at_least(&self, score: f64) -> usize {
         let place = self.kept.partition_point(|(other, _)| *other >= score);
-        // Where scores were left out, all that may be as high are counted.
-        let at_least = self.kept.get(place).map_or(self.rows, |(_, rank)| rank - 1);
-        let share = (at_least + 1) as f64 / (self.rows + 1) as f64;
+        self.kept.get(place).map_or(self.rows, |(_, rank)| rank - 1)
+    }
+
+    /// A share of rows at the highest fitted score, or beyond it what the tail leaves of it.
+    fn beyond(&self, at_least: usize, score: f64, share: f64) -> f64 {
         match &self.tail {
             Some(tail) if at_least == 0 => (share * tail.beyond(score)).max(f64::MIN_POSITIVE),
             _ => share,
@@ -86,6 +124,34 @@ impl Calibration {
             _ => self.p_value(score),
         }
     }
+}
+
+/// By how much more the rows over the start of the tail, counted by group, scatter than independent ones would; at least 1, and
+/// at most the rows of a group.
+fn design_effect(scores: &[f64], groups: &[usize]) -> f64 {
+    let mut falling = scores.to_vec();
+    falling.sort_unstable_by(|one, other| other.total_cmp(one));
+    let over = (scores.len() as f64 * TAIL) as usize;
+    let Some(start) = falling.get(over).filter(|_| over >= FEWEST) else {
+        return most_alike(groups);
+    };
+    let mut counts: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for (score, group) in scores.iter().zip(groups) {
+        let (rows, high) = counts.entry(*group).or_default();
+        *rows += 1.0;
+        *high += f64::from(u8::from(score > start));
+    }
+    let all = scores.len() as f64;
+    let share = counts.values().map(|(_, high)| high).sum::<f64>() / all;
+    let scatter: f64 = counts.values().map(|(rows, high)| (high - rows * share).powi(2)).sum();
+    let expected = share * (1.0 - share) * all;
+    if expected > 0.0 { (scatter / expected).clamp(1.0, most_alike(groups)) } else { most_alike(groups) }
+}
+
+/// The design effect where all rows of a group are the same.
+fn most_alike(groups: &[usize]) -> f64 {
+    let different = groups.iter().collect::<std::collections::BTreeSet<_>>().len();
+    (groups.len() as f64 / different.max(1) as f64).max(1.0)
 }
 
 impl Tail {
@@ -180,6 +246,52 @@ mod tests {
                 assert!((frequency - 1.0).abs() < bound, "{law}: {seen:?}");
             }
         }
+    }
+
+    /// The share of fits of which a further row is under a level more often than the level says.
+    fn luckless(law: &str, entities: usize, weeks: usize, level: f64, p: fn(&Calibration, f64) -> f64) -> f64 {
+        const FITS: usize = 200;
+        let mut random = Random::new(17, 0);
+        let mut all = draw(law, 200_000, &mut random);
+        all.sort_unstable_by(|one, other| other.total_cmp(one));
+        let luckless = (0..FITS).filter(|_| {
+            // An entity is the same in half of its weeks.
+            let (mut scores, mut groups) = (Vec::new(), Vec::new());
+            for entity in 0..entities {
+                let own = draw(law, 1, &mut random)[0];
+                for week in 0..weeks {
+                    scores.push(if week % 2 == 0 { own } else { draw(law, 1, &mut random)[0] });
+                    groups.push(entity);
+                }
+            }
+            let calibration = Calibration::fit_grouped(&scores, &groups);
+            let under = all.partition_point(|score| p(&calibration, *score) <= level);
+            under as f64 > level * all.len() as f64
+        });
+        luckless.count() as f64 / FITS as f64
+    }
+
+    #[test]
+    fn cautious_p_values_are_too_low_for_one_fit_in_ten() {
+        for law in ["normal", "exponential", "student"] {
+            for level in [0.05, 0.01] {
+                let plain = luckless(law, 60, 8, level, Calibration::p_value);
+                let cautious = luckless(law, 60, 8, level, Calibration::cautious_p_value);
+                println!("{law}, {level}: {plain}, {cautious}");
+                assert!(plain > 0.2 && cautious < 0.17, "{law}, {level}: {plain}, {cautious}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_an_entity_that_is_always_the_same_count_once() {
+        let mut random = Random::new(19, 0);
+        let own = draw("normal", 400, &mut random);
+        let groups: Vec<usize> = (0..4_000).map(|row| row % 400).collect();
+        let same: Vec<f64> = groups.iter().map(|group| own[*group]).collect();
+        assert!((design_effect(&same, &groups) - 10.0).abs() < 1.5, "{}", design_effect(&same, &groups));
+        let other = draw("normal", 4_000, &mut random);
+        assert!(design_effect(&other, &groups) < 1.2, "{}", design_effect(&other, &groups));
     }
 
     #[test]

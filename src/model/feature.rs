@@ -4,7 +4,7 @@
 //! have one, NULL where it has none. A division by zero, or what is no number for another reason, gives a missing
 //! value, which is NaN in the matrix.
 
-use super::aggregate::{Aggregate, COLUMNS};
+use super::aggregate::{Aggregate, COLUMNS, READS_BEFORE};
 use super::median::median;
 use crate::rules::filter::{Compiler, FilterError};
 use arrow::array::{ArrayRef, AsArray, Float64Array};
@@ -82,6 +82,13 @@ impl Features {
     /// Whether the windows before one are looked at.
     pub fn read_past(&self) -> bool {
         self.read.iter().any(|place| *place >= COLUMNS.len())
+    }
+
+    /// How many days before a window, or before those that it looks back on, records are read.
+    pub fn days_before(&self) -> i32 {
+        let (name, days) = READS_BEFORE;
+        let reads = self.read.iter().any(|place| COLUMNS[place % COLUMNS.len()].0 == name);
+        if reads { days } else { 0 }
     }
 
     /// The features of windows, a row each: the window's own aggregate, and those of the windows before it in any order.

@@ -1,7 +1,7 @@
 //! A model file: `models/<name>.toml`.
 
 use super::budget::Budget;
-use super::detector::Detector;
+use super::detector::{Detector, onnx};
 use super::feature::{FeatureError, Features};
 use super::peers::PeerRule;
 use super::window::Window;
@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// The name of the detector that is a model from elsewhere.
+const ONNX: &str = "onnx";
 
 /// What is wrong with a model file.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +88,9 @@ pub struct ModelFile {
     /// The detector: see `docs/detectors.md`.
     #[serde(default = "default_detector")]
     pub detector: String,
+    /// With the detector `onnx`: a model that was trained elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onnx: Option<onnx::Source>,
     /// How much may be told of.
     #[serde(default)]
     pub budget: Budget,
@@ -184,9 +190,15 @@ impl Model {
         if !(1..=60).contains(&file.history) {
             return Err(value("history", "must be 1 to 60 windows"));
         }
-        if Detector::named(&file.detector).is_none() {
-            let names: Vec<&str> = Detector::all().into_iter().map(|(name, _)| name).collect();
-            return Err(value("detector", &format!("must be one of {}", names.join(", "))));
+        match (file.detector.as_str(), &file.onnx) {
+            (ONNX, Some(_)) => {}
+            (ONNX, None) => return Err(value("onnx", "must say the file: [onnx] file = \"own.onnx\"")),
+            (_, Some(_)) => return Err(value("onnx", "goes with detector = \"onnx\"")),
+            (name, None) if Detector::named(name).is_some() => {}
+            _ => {
+                let names: Vec<&str> = Detector::all().into_iter().map(|(name, _)| name).chain([ONNX]).collect();
+                return Err(value("detector", &format!("must be one of {}", names.join(", "))));
+            }
         }
         if !(file.budget.q > 0.0 && file.budget.q < 1.0) {
             return Err(value("budget", "q must be between 0 and 1"));
@@ -218,9 +230,12 @@ impl Model {
         std::iter::successors(Some(start), before).skip(1).take(usize::from(self.file.history))
     }
 
-    /// The first day that features of a window read.
+    /// The first day that is read for a window: alerts give the medians of features over the windows before, which may
+    /// themselves look at windows before them.
     pub fn reads_from(&self, start: Day) -> Day {
-        if self.features.read_past() { self.before(start).last().unwrap_or(start) } else { start }
+        let past = |start: Day| self.before(start).last().unwrap_or(start);
+        let first = if self.features.read_past() { past(past(start)) } else { past(start) };
+        Day(first.0 - self.features.days_before())
     }
 
     /// The most days from the first one that features of a window read to the one on which it is judged.

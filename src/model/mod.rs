@@ -13,7 +13,7 @@
 //! - [`table`]: features by row, as detectors take them;
 //! - [`detector`]: learn from a table what is usual, score rows, explain a score;
 //! - [`calibrate`]: from scores to p-values;
-//! - [`budget`]: which of the strange are told of;
+//! - [`budget`]: which of the strange are told of, [`left_out`]: and which are not;
 //! - [`trained`]: all that was learned, as a file;
 //! - [`drift`]: how far features have moved since;
 //! - [`scorer`]: a trained model at work in the engine, [`finding`]: what it found, written down;
@@ -37,6 +37,7 @@ pub mod file;
 pub mod finding;
 pub mod folder;
 pub mod labels;
+pub mod left_out;
 pub mod matrix;
 pub mod measure;
 mod median;

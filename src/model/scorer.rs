@@ -7,6 +7,7 @@
 use super::budget::Decision;
 use super::file::{Model, ModelFileError};
 use super::finding::{self, Raised};
+use super::left_out::LeftOut;
 use super::observer::{FeatureRow, Observer};
 use super::trained::{Judgement, Trained};
 use crate::alert::AlertId;
@@ -28,6 +29,8 @@ pub struct Scorer {
     observer: Observer,
     /// The alerts that stand, by window.
     standing: BTreeMap<Day, BTreeSet<AlertId>>,
+    /// What the budget has cut, by window; those with the greatest expected loss first.
+    left_out: BTreeMap<Day, Vec<LeftOut>>,
     last: Option<Report>,
 }
 
@@ -59,7 +62,8 @@ impl Scorer {
         let model = Model::new(trained.model().clone(), Path::new(&trained.model().id))?;
         let version = trained.version().into();
         let (observer, standing) = (Observer::default(), BTreeMap::new());
-        Ok(Self { trained, model, version, observer, standing, last: None })
+        let left_out = BTreeMap::new();
+        Ok(Self { trained, model, version, observer, standing, left_out, last: None })
     }
 
     /// The model.
@@ -87,6 +91,11 @@ impl Scorer {
         self.last.as_ref()
     }
 
+    /// What its budget has cut in the windows that are retained, by window; those with the greatest expected loss first.
+    pub fn left_out(&self) -> impl Iterator<Item = &LeftOut> {
+        self.left_out.values().flatten()
+    }
+
     /// How many entities in windows it holds.
     pub fn observed(&self) -> usize {
         self.observer.len()
@@ -106,6 +115,7 @@ impl Scorer {
         if let Some(horizon) = horizon {
             self.observer.forget_before(horizon);
             self.standing = self.standing.split_off(&horizon);
+            self.left_out = self.left_out.split_off(&horizon);
         }
         let due = self.observer.advance(&self.model, engine, reached);
         let mut windows: BTreeSet<Day> = due.iter().copied().collect();
@@ -139,6 +149,11 @@ impl Scorer {
             standing.insert(alert);
             changes.push(FindingChange { alert, finding: Some((number, finding)) });
         }
+        let cut = both().filter(|(_, judgement)| judgement.verdict.decision == Decision::Cut);
+        let mut left_out: Vec<LeftOut> =
+            cut.map(|(row, judgement)| LeftOut::of(&self.model, &self.version, row, judgement)).collect();
+        left_out.sort_by(|one, other| (other.expected_loss, &one.entity).cmp(&(one.expected_loss, &other.entity)));
+        self.left_out.insert(start, left_out);
         let before = self.standing.insert(start, standing).unwrap_or_default();
         let gone = before.difference(&self.standing[&start]);
         changes.extend(gone.map(|alert| FindingChange { alert: *alert, finding: None }));

@@ -3,12 +3,15 @@
 
 use super::aggregate::COLUMNS;
 use super::budget::{self, Candidate, Verdict};
+use super::detector::onnx::{Onnx, OnnxError};
 use super::detector::{Contribution, Detector, DetectorError, Fitted};
 use super::drift::Spread;
 use super::file::{Model, ModelFile};
 use super::observer::FeatureRow;
 use super::peers::Peers;
+use super::table::Table;
 use crate::checkpoint::manifest::sha256;
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +72,9 @@ pub enum TrainedError {
     /// The detector cannot be fitted.
     #[error(transparent)]
     Detector(#[from] DetectorError),
+    /// The model from elsewhere cannot be used.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
 }
 
 /// What was learned, and from what.
@@ -86,7 +92,7 @@ pub struct Trained {
     pub history: History,
     /// What is usual among peers.
     peers: Peers,
-    /// The detector, fitted on departures from peers.
+    /// The detector, fitted on departures from peers; one from elsewhere reads the features as they are.
     detector: Fitted,
     /// How each feature's values were spread.
     spreads: Vec<Spread>,
@@ -128,22 +134,27 @@ pub struct Judgement {
 const LEAST: usize = 50;
 
 impl Trained {
-    /// Learns from the features of a history.
+    /// Learns from the features of a history; `folder` is where the file of a model from elsewhere lies.
     ///
     /// # Errors
-    /// There is too little, or the detector cannot be fitted.
-    pub fn learn(model: &Model, rows: &[FeatureRow], seed: u64) -> Result<Self, TrainedError> {
+    /// There is too little, or the detector cannot be fitted, or not be read.
+    pub fn learn(model: &Model, folder: &Path, rows: &[FeatureRow], seed: u64) -> Result<Self, TrainedError> {
         if rows.len() < LEAST {
             return Err(TrainedError::TooLittle { rows: rows.len(), least: LEAST });
         }
         let names = model.features.names();
         let peers = Peers::learn(&model.file.peers, rows, names.len());
-        let detector = Detector::named(&model.file.detector).expect("it was checked when the file was read");
         let entities: BTreeMap<&str, usize> =
             rows.iter().map(|row| row.entity.as_str()).collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
         let of_rows: Vec<usize> = rows.iter().map(|row| entities[row.entity.as_str()]).collect();
-        // An entity is much the same every week: its other weeks must not teach the detector what to make of one.
-        let detector = detector.fit_crossed(&peers.table(names, rows), &of_rows, seed)?;
+        let detector = match &model.file.onnx {
+            Some(source) => Fitted::adopt(Onnx::read(source, folder, names)?, &plain(names, rows), &of_rows)?,
+            None => {
+                let detector = Detector::named(&model.file.detector).expect("it was checked when the file was read");
+                // An entity is much the same every week: its other weeks must not teach the detector what to make of one.
+                detector.fit_crossed(&peers.table(names, rows), &of_rows, seed)?
+            }
+        };
         let windows: BTreeSet<_> = rows.iter().map(|row| row.start).collect();
         let day = |day: Option<&crate::record::Day>| day.map(ToString::to_string).unwrap_or_default();
         let history = History {
@@ -166,13 +177,13 @@ impl Trained {
     /// # Errors
     /// Features of another model.
     pub fn judge(&self, rows: &[FeatureRow]) -> Result<Vec<Judgement>, TrainedError> {
-        let names = self.names();
-        let scores = self.detector.score(&self.peers.table(&names, rows))?;
+        let scores = self.detector.score(&self.table(rows))?;
         let p_values = self.detector.p_values(&scores);
         let groups: Vec<_> = rows.iter().map(|row| self.peers.of(&row.traits)).collect();
+        let cautious = self.detector.cautious_p_values(&scores);
         let candidates: Vec<Candidate<'_>> = rows
             .iter()
-            .zip(&p_values)
+            .zip(&cautious)
             .zip(&groups)
             .map(|((row, p), (group, _))| Candidate { p: *p, at_stake: row.at_stake, group })
             .collect();
@@ -195,8 +206,7 @@ impl Trained {
     /// # Errors
     /// Features of another model.
     pub fn explain(&self, row: &FeatureRow) -> Result<Vec<Contribution>, TrainedError> {
-        let table = self.peers.table(&self.names(), std::slice::from_ref(row));
-        let mut contributions = self.detector.explain(&table, 0)?;
+        let mut contributions = self.detector.explain(&self.table(std::slice::from_ref(row)), 0)?;
         let (_, group) = self.peers.of(&row.traits);
         for (feature, contribution) in contributions.iter_mut().enumerate() {
             contribution.value = row.values[feature];
@@ -220,6 +230,14 @@ impl Trained {
         let mut version = sha256(text.as_bytes());
         version.truncate(16);
         version
+    }
+
+    /// What the detector reads.
+    fn table(&self, rows: &[FeatureRow]) -> Table {
+        match self.model.onnx {
+            Some(_) => plain(&self.names(), rows),
+            None => self.peers.table(&self.names(), rows),
+        }
     }
 
     fn names(&self) -> Vec<String> {
@@ -291,6 +309,12 @@ impl Trained {
     }
 }
 
+/// The features as they are.
+fn plain(names: &[String], rows: &[FeatureRow]) -> Table {
+    let value = |(row, feature): (usize, usize)| rows[row].values[feature];
+    Table::new(names.to_vec(), Array2::from_shape_fn((rows.len(), names.len()), value)).expect("a value for each name")
+}
+
 /// A hash over everything that features follow from: entity, window, history, who has enough records, expressions, and the columns as this
 /// program defines them.
 fn fingerprint(model: &ModelFile) -> String {
@@ -351,7 +375,7 @@ mod tests {
     #[test]
     fn what_is_usual_at_one_level_is_strange_at_another() {
         let (model, mut rows) = (model(FILE_TEXT), rows());
-        let trained = Trained::learn(&model, &rows, 1).expect("enough rows");
+        let trained = Trained::learn(&model, Path::new(""), &rows, 1).expect("enough rows");
         let week = 40 * 7..40 * 8;
         let raised = |rows: &[FeatureRow]| -> Vec<String> {
             let judged = trained.judge(rows).expect("its features");
@@ -371,24 +395,24 @@ mod tests {
     fn the_same_history_gives_the_same_bytes_and_comes_back() {
         let (model, rows, folder) = (model(FILE_TEXT), rows(), tempfile::tempdir().expect("a folder"));
         let bytes = |name: &str| {
-            let trained = Trained::learn(&model, &rows, 7).expect("enough rows");
+            let trained = Trained::learn(&model, Path::new(""), &rows, 7).expect("enough rows");
             std::fs::read(trained.write(&folder.path().join(name)).expect("there is room")).expect("a file")
         };
         assert!(bytes("a") == bytes("b"));
         let back = Trained::read(&folder.path().join("a")).expect("it was written a moment ago");
-        assert_eq!(back, Trained::learn(&model, &rows, 7).expect("enough rows"));
+        assert_eq!(back, Trained::learn(&model, Path::new(""), &rows, 7).expect("enough rows"));
         back.check(&model.file, folder.path()).expect("the same features");
     }
 
     #[test]
     fn what_does_not_fit_is_refused_with_words() {
         let (model, rows, folder) = (model(FILE_TEXT), rows(), tempfile::tempdir().expect("a folder"));
-        let error = Trained::learn(&model, &rows[..49], 1).expect_err("too few");
+        let error = Trained::learn(&model, Path::new(""), &rows[..49], 1).expect_err("too few");
         assert_eq!(
             error.to_string(),
             "there are 49 rows in windows that are over; 50 at least are needed to learn from"
         );
-        let trained = Trained::learn(&model, &rows, 1).expect("enough rows");
+        let trained = Trained::learn(&model, Path::new(""), &rows, 1).expect("enough rows");
         let path = trained.write(folder.path()).expect("there is room");
         let other = self::model(&FILE_TEXT.replace("night /", "weekend /"));
         let error = trained.check(&other.file, folder.path()).expect_err("other features").to_string();

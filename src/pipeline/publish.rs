@@ -129,6 +129,7 @@ impl Publisher {
         self.models_in_force = models.iter().map(model_in_force).collect();
         self.metrics.in_force(self.rules_in_force.iter().chain(&self.models_in_force));
         self.metrics.models(models);
+        self.board.set_models(models);
         if let Some(taken) = reload {
             self.metrics.model_reload(taken);
         }

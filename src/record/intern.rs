@@ -7,9 +7,11 @@
 use super::field::Code;
 use super::heap::{Heap, Place};
 use super::items::Items;
+use super::marks::Marked;
 use hashbrown::HashTable;
 use parking_lot::Mutex;
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 /// A table of texts, each with one id. Shared by all threads; a look-up locks one shard of it.
 pub struct Interner {
@@ -26,9 +28,11 @@ struct Shard {
     texts: Texts,
     /// Indices given back, to be used again.
     free: Vec<u32>,
+    /// The indices that were looked up since [`Interner::begin_noting`].
+    noted: Option<Marked>,
 }
 
-/// Texts by index.
+/// Texts by index; those given back have no place.
 #[derive(Default)]
 struct Texts {
     heap: Heap,
@@ -82,8 +86,14 @@ impl Interner {
         let hash = self.hasher.hash_one(text);
         let number = (hash >> 40) as usize & (self.shards.len() - 1);
         let mut shard = self.shards[number].lock();
-        let Shard { table, texts, free } = &mut *shard;
+        let Shard { table, texts, free, noted } = &mut *shard;
+        let mut note = |index: u32| {
+            if let Some(noted) = noted {
+                noted.mark(index);
+            }
+        };
         if let Some(&index) = table.find(hash, |&index| texts.get(index) == text.as_bytes()) {
+            note(index);
             return self.id_at(number, index as usize);
         }
         let place = texts.heap.put(text.as_bytes());
@@ -97,6 +107,7 @@ impl Interner {
                 (texts.places.len() - 1) as u32
             }
         };
+        note(index);
         let hasher = &self.hasher;
         table.insert_unique(hash, index, |&index| hasher.hash_one(as_text(texts.get(index))));
         self.id_at(number, index as usize)
@@ -122,19 +133,38 @@ impl Interner {
         read(as_text(shard.texts.get(self.index_of(id) as u32)))
     }
 
-    /// Forgets an id, which may then stand for another text.
-    pub fn forget(&self, id: u32) {
-        let index = self.index_of(id) as u32;
-        if index == 0 {
-            return;
-        }
-        let mut shard = self.shards[self.shard_of(id)].lock();
-        let Shard { table, texts, free } = &mut *shard;
-        let hash = self.hasher.hash_one(as_text(texts.get(index)));
-        if let Ok(entry) = table.find_entry(hash, |&other| other == index) {
-            entry.remove();
-            texts.heap.free(texts.places[index as usize]);
-            free.push(index);
+    /// Notes from now on what is looked up: whoever holds an id that is not noted has had it since before.
+    pub fn begin_noting(&self) {
+        self.shards.iter().for_each(|shard| shard.lock().noted = Some(Marked::default()));
+    }
+
+    /// Notes no longer.
+    pub fn end_noting(&self) {
+        self.shards.iter().for_each(|shard| shard.lock().noted = None);
+    }
+
+    /// The places of a shard, those without a text too.
+    pub fn places(&self, shard: usize) -> usize {
+        self.shards[shard].lock().texts.places.len()
+    }
+
+    /// Forgets the ids at some places of a shard that are neither marked nor noted. They may stand for other texts then.
+    pub fn forget_unless(&self, marked: &Marked, shard: usize, places: Range<usize>) {
+        let mut held = self.shards[shard].lock();
+        let Shard { table, texts, free, noted } = &mut *held;
+        for index in places.start.max(1)..places.end.min(texts.places.len()) {
+            let place = texts.places[index];
+            let is_noted = noted.as_ref().is_some_and(|noted| noted.contains(index as u32));
+            if !place.is_some() || is_noted || marked.contains(self.id_at(shard, index)) {
+                continue;
+            }
+            let hash = self.hasher.hash_one(as_text(texts.heap.get(place)));
+            if let Ok(entry) = table.find_entry(hash, |&other| other as usize == index) {
+                entry.remove();
+            }
+            texts.heap.free(place);
+            texts.places[index] = Place::default();
+            free.push(index as u32);
         }
     }
 
@@ -146,15 +176,6 @@ impl Interner {
     /// Whether no text is known.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// All ids in use.
-    pub fn ids(&self) -> Vec<u32> {
-        let mut ids = Vec::new();
-        for (number, shard) in self.shards.iter().enumerate() {
-            ids.extend(shard.lock().table.iter().map(|&index| self.id_at(number, index as usize)));
-        }
-        ids
     }
 }
 
@@ -214,10 +235,26 @@ impl Ids {
         self.zero
     }
 
+    /// The tables whose ids can be forgotten, those of items apart.
+    fn tables(&self) -> [&Interner; 6] {
+        [&self.settlements, &self.visits, &self.persons, &self.institutions, &self.checks, &self.codes]
+    }
+
+    /// Notes from now on which ids are looked up: see [`Interner::begin_noting`].
+    pub fn begin_noting(&self) {
+        self.tables().into_iter().for_each(Interner::begin_noting);
+        self.items.begin_noting();
+    }
+
+    /// Notes no longer.
+    pub fn end_noting(&self) {
+        self.tables().into_iter().for_each(Interner::end_noting);
+        self.items.end_noting();
+    }
+
     /// How many texts and items are known.
     pub fn len(&self) -> usize {
-        let tables = [&self.settlements, &self.visits, &self.persons, &self.institutions, &self.checks, &self.codes];
-        tables.into_iter().map(Interner::len).sum::<usize>() + self.items.len()
+        self.tables().into_iter().map(Interner::len).sum::<usize>() + self.items.len()
     }
 
     /// Whether none is known but those of flags.
@@ -252,9 +289,17 @@ mod tests {
             for n in (0..20_000).rev() {
                 assert_eq!(other.shard_of(other.intern(&format!("H{n}"))), table.shard_of(ids[n]));
             }
-            for (n, id) in ids.iter().enumerate().take(10_000) {
-                table.forget(*id);
-                assert_eq!(table.find(&format!("H{n}")), None);
+            let mut marked = Marked::default();
+            ids[10_000..].iter().for_each(|id| marked.mark(*id));
+            table.begin_noting();
+            assert_eq!((table.intern("H7"), table.find("H8")), (ids[7], Some(ids[8])));
+            for number in 0..shards {
+                table.forget_unless(&marked, number, 0..table.places(number));
+            }
+            table.end_noting();
+            for n in 0..10_000 {
+                // What was looked up meanwhile stays.
+                assert_eq!(table.find(&format!("H{n}")), (n == 7).then_some(ids[7]));
             }
             let pages: usize = table.shards.iter().map(|shard| shard.lock().texts.heap.bytes()).sum();
             for n in 0..10_000 {

@@ -9,6 +9,7 @@ use super::value::Price;
 use hashbrown::HashTable;
 use parking_lot::{RwLock, RwLockReadGuard};
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An item with its local code, name, classes and price.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -95,6 +96,8 @@ struct Table {
     index: HashTable<u32>,
     /// Indices given back, to be used again.
     free: Vec<u32>,
+    /// Bits of the ids that were looked up since [`Items::begin_noting`]; ids beyond them are new.
+    noted: Option<Box<[AtomicU64]>>,
 }
 
 fn hash(item: &Item) -> u64 {
@@ -138,15 +141,29 @@ impl Items {
                 (table.items.len() - 1) as u32
             }
         };
+        table.note(id);
         let Table { items, index, .. } = &mut *table;
         index.insert_unique(hash, id, |&id| self::hash(&items[id as usize]));
         id
     }
 
-    /// Forgets every item that is not marked.
-    pub fn sweep(&self, marked: &Marked) {
-        let Table { items, index, free } = &mut *self.0.write();
-        let dead: Vec<u32> = index.iter().copied().filter(|id| !marked.contains(*id)).collect();
+    /// Notes from now on what is looked up.
+    pub fn begin_noting(&self) {
+        let mut table = self.0.write();
+        table.noted = Some((0..table.items.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect());
+    }
+
+    /// Notes no longer.
+    pub fn end_noting(&self) {
+        self.0.write().noted = None;
+    }
+
+    /// Forgets every item that is neither marked nor noted.
+    pub fn forget_unless(&self, marked: &Marked) {
+        let mut table = self.0.write();
+        let dead = |id: &u32| !marked.contains(*id) && !table.is_noted(*id);
+        let dead: Vec<u32> = table.index.iter().copied().filter(dead).collect();
+        let Table { items, index, free, .. } = &mut *table;
         for id in dead {
             if let Ok(entry) = index.find_entry(hash(&items[id as usize]), |&other| other == id) {
                 entry.remove();
@@ -168,7 +185,23 @@ impl Items {
 
 impl Table {
     fn find(&self, hash: u64, item: &Item) -> Option<u32> {
-        self.index.find(hash, |&id| self.items[id as usize] == *item).copied()
+        let id = self.index.find(hash, |&id| self.items[id as usize] == *item).copied()?;
+        self.note(id);
+        Some(id)
+    }
+
+    fn note(&self, id: u32) {
+        if let Some(word) = self.noted.as_ref().and_then(|noted| noted.get(id as usize / 64)) {
+            word.fetch_or(1 << (id % 64), Ordering::Relaxed);
+        }
+    }
+
+    fn is_noted(&self, id: u32) -> bool {
+        let word = |noted: &[AtomicU64]| match noted.get(id as usize / 64) {
+            Some(word) => word.load(Ordering::Relaxed) >> (id % 64) & 1 != 0,
+            None => true,
+        };
+        self.noted.as_deref().is_some_and(word)
     }
 }
 
@@ -188,8 +221,14 @@ mod tests {
         }
         let mut marked = Marked::default();
         ids[500..].iter().for_each(|id| marked.mark(*id));
-        items.sweep(&marked);
-        assert_eq!(items.len(), 500);
+        items.begin_noting();
+        assert_eq!(items.intern(&priced(7)), ids[7]);
+        let new = items.intern(&priced(9_000));
+        items.forget_unless(&marked);
+        items.end_noting();
+        // With what was looked up meanwhile, and what is new.
+        assert_eq!((items.len(), items.known().get(new)), (502, priced(9_000)));
+        assert_eq!(items.known().get(ids[7]), priced(7));
         let new = items.intern(&priced(5_000));
         assert!(ids[..500].contains(&new), "room is used again");
         assert_eq!(items.known().get(ids[700]), priced(700));

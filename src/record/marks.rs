@@ -1,8 +1,5 @@
 //! Which ids are in use: marked by everything that holds one, so that the rest can be forgotten.
 
-use super::intern::Ids;
-use rayon::prelude::*;
-
 /// A set of ids of one table.
 #[derive(Default)]
 pub struct Marked {
@@ -92,25 +89,5 @@ impl Marks {
             items: self.items.join(&other.items),
             prefixes: self.prefixes.join(&other.prefixes),
         }
-    }
-
-    /// Forgets every id that is not marked, table by table in parallel.
-    pub fn sweep(&self, ids: &Ids) {
-        let tables = [
-            (&ids.settlements, &self.settlements),
-            (&ids.visits, &self.visits),
-            (&ids.persons, &self.persons),
-            (&ids.institutions, &self.institutions),
-            (&ids.checks, &self.checks),
-            (&ids.codes, &self.codes),
-        ];
-        tables.into_par_iter().for_each(|(table, marked)| {
-            for id in table.ids() {
-                if !marked.contains(id) {
-                    table.forget(id);
-                }
-            }
-        });
-        ids.items.sweep(&self.items);
     }
 }

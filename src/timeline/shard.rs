@@ -6,7 +6,7 @@ use super::persons::Person;
 use super::watched::Watched;
 use crate::detect::World;
 use crate::live::paged::Paged;
-use crate::live::settlements::{LiveSettlement, SettlementChange};
+use crate::live::settlements::{LiveSettlement, RefundChange, SettlementChange};
 use crate::live::stays::Stay;
 use crate::live::visits::{OpenVisit, StayChange};
 use crate::record::marks::Marks;
@@ -98,24 +98,33 @@ impl TimelineShard {
         self.evaluate_keys(keys, world, changes);
     }
 
-    /// Drops what is from before the horizon or points to things that are gone: of these persons of the shard, or of all.
-    /// Alerts that rest on it stand.
-    pub fn forget_before(&mut self, horizon: Day, persons: Option<Vec<PersonId>>, world: &World<'_>) {
-        let settlement = |id| !world.settlements.is_known(id);
-        let visit = |id| !world.visits.is_known(id);
-        let places: Vec<usize> = match persons {
-            Some(persons) => persons.into_iter().map(|person| world.ids.persons.index_of(person.0)).collect(),
-            None => self.persons.indices().collect(),
-        };
-        for index in places {
-            self.persons.entry(index).forget(settlement, visit);
+    /// Drops what is from before the horizon. Alerts that rest on it stand.
+    pub fn forget_before(&mut self, horizon: Day) {
+        self.institutions.values_mut().for_each(|institution| institution.forget_before(horizon));
+        self.held.forget_before(horizon.start());
+    }
+
+    /// Drops what points to things that are gone, of persons at some places.
+    pub fn forget_of_persons(&mut self, places: impl Iterator<Item = usize>, world: &World<'_>) {
+        for place in places {
+            if self.persons.get(place).is_some() {
+                let settlement = |id| !world.settlements.is_known(id);
+                self.persons.entry(place).forget(settlement, |id| !world.visits.is_known(id));
+            }
         }
+    }
+
+    /// Drops what points to things that are gone, of all institutions.
+    pub fn forget_of_institutions(&mut self, world: &World<'_>) {
         self.institutions.retain(|_, institution| {
-            institution.forget_before(horizon);
-            institution.forget_visits(visit);
+            institution.forget_visits(|id| !world.visits.is_known(id));
             !institution.is_empty()
         });
-        self.held.forget_before(horizon.start());
+    }
+
+    /// How many places of persons there are, empty ones too.
+    pub fn places(&self) -> usize {
+        self.persons.end()
     }
 
     /// Marks the ids in use.
@@ -197,6 +206,18 @@ impl TimelineShard {
         }
     }
 
+    /// Notes a refund for models: that of one of the shard's institutions, before or after.
+    pub fn note_refund(&mut self, change: &RefundChange, at: (InstitutionId, Day), is_after: bool) {
+        let (institution, day) = at;
+        self.changed.institutions.insert((institution, day));
+        let watched = &mut self.institutions.entry(institution).or_default().watched;
+        if is_after {
+            watched.insert_refund(day, change.id);
+        } else {
+            watched.remove_refund(day, change.id);
+        }
+    }
+
     fn apply_visits(&mut self, shard: usize, news: &News<'_>, world: &World<'_>, keys: &mut Keys) {
         let ids = world.ids;
         for (person, day, visit) in &news.days {
@@ -223,6 +244,7 @@ impl TimelineShard {
                 let timeline = self.person(stay.person, world);
                 timeline.note_stay(stay.visit);
                 keys.stays.push(stay.person);
+                self.note_readmissions(&stay, world);
                 if stay.is_discharged() {
                     if world.watch.persons {
                         self.changed.persons.insert((stay.person, stay.end.day()));
@@ -238,16 +260,42 @@ impl TimelineShard {
                 if ids.institutions.shard_of(stay.institution.0) != shard {
                     continue;
                 }
-                if world.watch.institutions && stay.is_discharged() {
-                    self.changed.institutions.insert((stay.institution, stay.end.day()));
-                    let timeline = self.institutions.entry(stay.institution).or_default();
-                    timeline.watched.note_stay(stay.end.day(), stay.visit);
+                if world.watch.institutions {
+                    self.changed.institutions.insert((stay.institution, stay.begin.day()));
+                    let watched = &mut self.institutions.entry(stay.institution).or_default().watched;
+                    watched.note_admission(stay.begin.day(), stay.visit);
+                    if stay.is_discharged() {
+                        self.changed.institutions.insert((stay.institution, stay.end.day()));
+                        watched.note_stay(stay.end.day(), stay.visit);
+                    }
                 }
                 if stay.bed.get().is_none() {
                     continue;
                 }
                 self.institutions.entry(stay.institution).or_default().note_bed(stay.bed, stay.visit);
                 keys.beds.push((stay.institution, stay.bed));
+            }
+        }
+    }
+    /// Notes for models the days on which stays began that may be readmissions after this one, or no longer are.
+    fn note_readmissions(&mut self, stay: &Stay, world: &World<'_>) {
+        if !(world.watch.persons || world.watch.institutions) {
+            return;
+        }
+        if world.watch.persons {
+            self.changed.persons.insert((stay.person, stay.begin.day()));
+        }
+        let Some(person) = self.persons.get(world.ids.persons.index_of(stay.person.0)) else {
+            return;
+        };
+        for later in person.stays().iter().filter_map(|visit| world.visits.stay(*visit)) {
+            if later.person == stay.person && later.is_readmission_after(stay) {
+                if world.watch.persons {
+                    self.changed.persons.insert((later.person, later.begin.day()));
+                }
+                if world.watch.institutions {
+                    self.changed.institutions.insert((later.institution, later.begin.day()));
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ mod kafka;
 mod kills;
 mod labelled;
 mod models;
+mod notebook;
 mod reference;
 mod rule_sets;
 mod rules_cli;

@@ -99,7 +99,7 @@ fn features_depend_on_the_records_alone() {
 #[test]
 fn aggregates_are_what_the_live_records_sum_up_to() {
     let model = bare("institution", "\"day\"");
-    let mut compared = 0;
+    let (mut compared, mut readmissions) = (0, 0);
     for seed in 0..200 {
         let mut dice = Dice::new(seed ^ 0xa99);
         let size = 16 + dice.below(80);
@@ -129,6 +129,21 @@ fn aggregates_are_what_the_live_records_sum_up_to() {
             };
             let details: Vec<_> = facts.details.iter().filter(carried).collect();
             let distinct = |texts: Vec<&String>| texts.into_iter().collect::<BTreeSet<_>>().len() as f64;
+            let begun: Vec<_> = facts
+                .stays
+                .iter()
+                .filter(|stay| stay.fixmedins_code == *institution && day(&stay.begntime.day()) == *start)
+                .collect();
+            let again = begun.iter().filter(|stay| {
+                ended().any(|other| {
+                    other.mdtrt_id != stay.mdtrt_id
+                        && other.psn_no == stay.psn_no
+                        && other.fixmedins_code == *institution
+                        && other.end <= stay.begntime
+                        && start.0 - day(&other.end.day()).0 <= 15
+                })
+            });
+            readmissions += again.clone().count();
             let stays = ended().filter(|stay| stay.fixmedins_code == *institution && day(&stay.end.day()) == *start);
             let expected = [
                 ("settlements", here.len() as f64),
@@ -141,6 +156,8 @@ fn aggregates_are_what_the_live_records_sum_up_to() {
                 ("in_scope", details.iter().map(|one| one.inscp).sum::<i128>() as f64 / 100.0),
                 ("items", distinct(details.iter().map(|one| &one.med_list_codg).collect())),
                 ("discharges", stays.count() as f64),
+                ("admissions", begun.len() as f64),
+                ("readmissions", again.count() as f64),
             ];
             for (name, expected) in expected {
                 assert_eq!(column(bits, name), expected, "seed {seed}: {name} of {institution} on {start}");
@@ -148,7 +165,39 @@ fn aggregates_are_what_the_live_records_sum_up_to() {
             }
         }
     }
-    assert!(compared > 5_000, "{compared}");
+    assert!(compared > 5_000 && readmissions > 20, "{compared}, {readmissions}");
+}
+
+/// A refund counts on its own day, until it turns out not to be valid; what it takes out is not counted.
+#[test]
+fn refunds_and_amounts_just_below_a_limit_are_counted() {
+    let model = bare("institution", "\"week\"");
+    let refund = r#","refd_setl_flag":"1","init_setl_id":"2""#;
+    let mut lines = vec![
+        settlement("1", "2026-03-02 10:00:00", "199.99", ""),
+        settlement("2", "2026-03-03 10:00:00", "900", ""),
+        settlement("3", "2026-03-10 10:00:00", "190", ""),
+        settlement("4", "2026-03-11 10:00:00", "-900", refund),
+        settlement("6", "2026-03-30 10:00:00", "100", ""),
+    ];
+    let counted = |lines: &[String]| {
+        let lines: Vec<Vec<u8>> = lines.iter().map(|line| line.clone().into_bytes()).collect();
+        let got = features(&model, &lines, 2, &mut Dice::new(1));
+        let place = |name: &str| 2 * COLUMNS.iter().position(|(known, ..)| *known == name).expect("a column");
+        let value = |bits: &[u64], name: &str| f64::from_bits(bits[place(name)]);
+        let of = |(_, bits): &(String, Vec<u64>)| (value(bits, "refunds"), value(bits, "just_below_limit"));
+        got.values().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(counted(&lines), [(0.0, 1.0), (1.0, 1.0), (0.0, 0.0)]);
+    lines.reverse();
+    assert_eq!(counted(&lines), [(0.0, 1.0), (1.0, 1.0), (0.0, 0.0)]);
+    lines.push(settlement(
+        "4",
+        "2026-03-11 10:00:00",
+        "-900",
+        &format!("{refund},\"vali_flag\":\"0\",\"updt_time\":\"2026-04-01 00:00:00\""),
+    ));
+    assert_eq!(counted(&lines), [(0.0, 1.0), (0.0, 1.0), (0.0, 0.0)]);
 }
 
 fn settlement(id: &str, time: &str, fee: &str, more: &str) -> String {

@@ -81,7 +81,8 @@ fn judged(seed: u64) -> Judged {
         observer.advance(model, &engine, reached);
         let windows: Vec<Day> = observer.windows().collect();
         let rows: Vec<_> = windows.iter().flat_map(|start| observer.features(model, *start)).collect();
-        Scorer::new(Trained::learn(model, &rows, 1).expect("enough rows")).expect("its features are known")
+        Scorer::new(Trained::learn(model, Path::new(""), &rows, 1).expect("enough rows"))
+            .expect("its features are known")
     });
     let scorers = scorers.collect();
     engine.replace_models(scorers);

@@ -25,6 +25,7 @@ pub mod least_p;
 pub mod mixture;
 pub mod neighbours;
 pub mod one_class_svm;
+pub mod onnx;
 pub mod pca;
 mod reference;
 pub mod robust_z;
@@ -130,13 +131,14 @@ impl Detector {
             // Too few to do without any.
             return Ok(fitted);
         }
-        let mut scores = Vec::with_capacity(groups.len());
+        let (mut scores, mut held_groups) = (Vec::with_capacity(groups.len()), Vec::with_capacity(groups.len()));
         for part in 0..PARTS {
             let (held_out, kept): (Vec<usize>, Vec<usize>) =
                 (0..groups.len()).partition(|row| places[&groups[*row]] % PARTS == part);
             scores.extend(self.fit(&table.select(&kept), seed)?.score(&table.select(&held_out))?);
+            held_groups.extend(held_out.iter().map(|row| groups[*row]));
         }
-        Ok(Fitted { calibration: Calibration::fit(&scores), ..fitted })
+        Ok(Fitted { calibration: Calibration::fit_grouped(&scores, &held_groups), ..fitted })
     }
 
     /// Fits rows without missing, infinite or constant values.
@@ -202,6 +204,16 @@ pub enum DetectorError {
         /// What it may be.
         range: &'static str,
     },
+    /// A model from elsewhere gives no scores.
+    #[error("of {rows} rows of the history the ONNX model gives {without} no score{}", first.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+    NoScores {
+        /// Rows of the history.
+        rows: usize,
+        /// Those without a score.
+        without: usize,
+        /// What is wrong with the first, where it could not be run.
+        first: Option<String>,
+    },
     /// A computation has failed.
     #[error("the detector cannot be computed on this table: {reason}")]
     Numeric {
@@ -266,6 +278,7 @@ enum AnyModel {
     Neighbours(neighbours::Neighbours),
     OneClassSvm(one_class_svm::OneClassSvm),
     Combined(combined::Combined),
+    Onnx(onnx::Onnx),
 }
 
 impl AnyModel {
@@ -281,6 +294,7 @@ impl AnyModel {
             Self::Neighbours(model) => model,
             Self::OneClassSvm(model) => model,
             Self::Combined(model) => model,
+            Self::Onnx(model) => model,
         }
     }
 }
@@ -318,6 +332,29 @@ pub struct Contribution {
 }
 
 impl Fitted {
+    /// Takes a model that was trained elsewhere; p-values are from the scores of the table, which should not be what it was
+    /// trained on. Rows of a group are those of an entity.
+    ///
+    /// # Errors
+    /// The table has less than two rows, or the model has no score for one.
+    pub fn adopt(model: onnx::Onnx, table: &Table, groups: &[usize]) -> Result<Self, DetectorError> {
+        if table.rows() < FEWEST_ROWS {
+            return Err(DetectorError::TooFewRows { rows: table.rows(), needed: FEWEST_ROWS });
+        }
+        let reference = Reference::whole(table);
+        let rows = reference.clean(table)?;
+        let outputs: Vec<_> = (0..rows.nrows()).into_par_iter().map(|row| model.output(rows.row(row))).collect();
+        let is_bad = |output: &&Result<f64, onnx::OnnxError>| !output.as_ref().is_ok_and(|score| score.is_finite());
+        if let Some(bad) = outputs.iter().find(is_bad) {
+            let first = bad.as_ref().err().map(ToString::to_string);
+            let without = outputs.iter().filter(is_bad).count();
+            return Err(DetectorError::NoScores { rows: outputs.len(), without, first });
+        }
+        let scores: Vec<f64> = outputs.into_iter().flatten().collect();
+        let calibration = Calibration::fit_grouped(&scores, groups);
+        Ok(Self { reference, model: AnyModel::Onnx(model), calibration })
+    }
+
     /// A score for each row; the higher the stranger.
     ///
     /// # Errors
@@ -329,6 +366,11 @@ impl Fitted {
     /// For each score the probability that a row like those fitted scores as high ([`Calibration`]).
     pub fn p_values(&self, scores: &[f64]) -> Vec<f64> {
         scores.iter().map(|score| self.calibration.p_value(*score)).collect()
+    }
+
+    /// Upper bounds of the p-values, on which budgets rest ([`Calibration::cautious_p_value`]).
+    pub fn cautious_p_values(&self, scores: &[f64]) -> Vec<f64> {
+        scores.iter().map(|score| self.calibration.cautious_p_value(*score)).collect()
     }
 
     /// What each feature has to do with the score of a row, in the order of the columns.

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
     columns: Vec<Column>,
+    /// Whether columns that do not vary are kept: a model from elsewhere reads all of them.
+    #[serde(default)]
+    whole: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,10 +53,19 @@ impl Reference {
     pub fn of(table: &Table) -> Self {
         let values = table.values();
         let columns = table.names().iter().zip(values.columns());
-        Self { columns: columns.map(|(name, values)| Column::of(name, values)).collect() }
+        Self { columns: columns.map(|(name, values)| Column::of(name, values)).collect(), whole: false }
     }
 
-    /// Rows × columns that vary, with finite values only: what is missing is the median, what is infinite the extreme of
+    /// Looks at a table of which all columns are read, also those that do not vary.
+    pub fn whole(table: &Table) -> Self {
+        Self { whole: true, ..Self::of(table) }
+    }
+
+    fn keeps(&self, column: &Column) -> bool {
+        self.whole || column.varies()
+    }
+
+    /// Rows × columns that are kept, with finite values only: what is missing is the median, what is infinite the extreme of
     /// the fitted column.
     ///
     /// # Errors
@@ -65,27 +77,27 @@ impl Reference {
             let unknown = table.names().iter().filter(|name| !known().any(|other| other == *name)).cloned().collect();
             return Err(DetectorError::OtherColumns { missing, unknown });
         }
-        let varying: Vec<usize> = (0..self.columns.len()).filter(|number| self.columns[*number].varies()).collect();
+        let kept: Vec<usize> = (0..self.columns.len()).filter(|number| self.keeps(&self.columns[*number])).collect();
         let value = |(row, place): (usize, usize)| {
-            let column = varying[place];
+            let column = kept[place];
             self.columns[column].clean(table.values()[(row, column)])
         };
-        Ok(Array2::from_shape_fn((table.rows(), varying.len()), value))
+        Ok(Array2::from_shape_fn((table.rows(), kept.len()), value))
     }
 
-    /// Name and median of every column, and its place among those that vary.
+    /// Name and median of every column, and its place among those that are kept.
     pub fn columns(&self) -> impl Iterator<Item = (&str, f64, Option<usize>)> {
-        let mut varying = 0;
+        let mut kept = 0;
         self.columns.iter().map(move |column| {
-            let place = column.varies().then_some(varying);
-            varying += usize::from(column.varies());
+            let place = self.keeps(column).then_some(kept);
+            kept += usize::from(place.is_some());
             (column.name.as_str(), column.median, place)
         })
     }
 
-    /// Medians of the columns that vary.
+    /// Medians of the columns that are kept.
     pub fn medians(&self) -> Vec<f64> {
-        self.columns.iter().filter(|column| column.varies()).map(|column| column.median).collect()
+        self.columns.iter().filter(|column| self.keeps(column)).map(|column| column.median).collect()
     }
 }
 
