@@ -231,6 +231,9 @@ pub struct EvaluateArgs {
     /// CSV of cases: entity, window_start, outcome (confirmed or dismissed)
     #[arg(long, value_name = "FILE.csv", requires = "model")]
     pub labels: Option<PathBuf>,
+    /// Receives what the model says of each row: entity, window_start, score, p_value, q_value, decision (raised, cut or usual)
+    #[arg(long, value_name = "FILE.csv", requires = "model")]
+    pub judgements: Option<PathBuf>,
     /// Receives a report with charts
     #[arg(long, value_name = "FILE.html", requires = "model")]
     pub html: Option<PathBuf>,

@@ -55,6 +55,17 @@ pub enum Decision {
     Usual,
 }
 
+impl Decision {
+    /// The word in files and metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Cut => "cut",
+            Self::Usual => "usual",
+        }
+    }
+}
+
 /// Decides over all candidates of a window.
 pub fn decide(budget: Budget, candidates: &[Candidate<'_>]) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = adjusted(candidates)

@@ -6,11 +6,12 @@ use crate::commands::features::features_of;
 use crate::model::evaluation::{Cases, Evaluation, evaluate};
 use crate::model::file::Model;
 use crate::model::measure::Estimate;
-use crate::model::trained::Trained;
+use crate::model::observer::FeatureRow;
+use crate::model::trained::{Judgement, Trained};
 use crate::record::Day;
 use anyhow::{Context as _, Result};
 use comfy_table::{Table, presets};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::Path;
 
@@ -30,6 +31,9 @@ pub(super) fn run(args: EvaluateArgs) -> Result<Outcome> {
         return Ok(say("no window of the history is over: there is nothing to judge"));
     }
     let evaluation = evaluate(&trained, &featured.rows, &cases, args.seed)?;
+    if let Some(path) = &args.judgements {
+        write_judgements(path, &trained, &featured.rows)?;
+    }
     if let Some(path) = &args.html {
         let page = report::page(&evaluation, &trained.model().name);
         std::fs::write(path, page).with_context(|| format!("failed to write {}", path.display()))?;
@@ -51,6 +55,30 @@ pub(super) fn run(args: EvaluateArgs) -> Result<Outcome> {
         evaluation.windows.len()
     );
     Ok(Outcome::Done)
+}
+
+/// Writes what the model says of each row.
+fn write_judgements(path: &Path, trained: &Trained, rows: &[FeatureRow]) -> Result<()> {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        entity: &'a str,
+        window_start: Day,
+        score: f64,
+        p_value: f64,
+        q_value: f64,
+        decision: &'static str,
+    }
+    let failed = || format!("failed to write {}", path.display());
+    let mut file = csv::Writer::from_path(path).with_context(failed)?;
+    for window in rows.chunk_by(|one, other| one.start == other.start) {
+        for (row, judgement) in window.iter().zip(trained.judge(window)?) {
+            let Judgement { score, p, verdict, .. } = judgement;
+            let (entity, window_start, decision) = (&*row.entity, row.start, verdict.decision.word());
+            let row = Row { entity, window_start, score, p_value: p, q_value: verdict.q, decision };
+            file.serialize(row).with_context(failed)?;
+        }
+    }
+    file.flush().with_context(failed)
 }
 
 /// Reads the cases of a file; what is wrong with its content is said in words.
