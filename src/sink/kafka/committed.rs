@@ -23,14 +23,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// The broker cannot be asked, or refuses.
 pub(super) fn read(producer: &ClientConfig, topic: &str, known: &Ends) -> KafkaResult<(Vec<Alert>, Ends)> {
-    let mut config = ClientConfig::new();
-    // How to reach the brokers; what else a producer is told means nothing to a consumer.
-    for (key, value) in producer.config_map() {
-        let reach = ["bootstrap.servers", "client.id", "security.", "sasl.", "ssl.", "enable.s", "socket.", "broker."];
-        if reach.iter().any(|part| key.starts_with(part)) {
-            config.set(key, value);
-        }
-    }
+    let mut config = reach(producer);
     config
         .set("group.id", "fundwatch-recall")
         .set("enable.auto.commit", "false")
@@ -77,6 +70,19 @@ pub(super) fn read(producer: &ClientConfig, topic: &str, known: &Ends) -> KafkaR
     Ok((alerts, ends))
 }
 
+/// How to reach the brokers; what else a producer is told means nothing to a consumer.
+fn reach(producer: &ClientConfig) -> ClientConfig {
+    let parts = ["bootstrap.servers", "client.id", "security.", "sasl.", "ssl.", "enable.s", "socket.", "broker."];
+    let mut config = ClientConfig::new();
+    // The map has the names; in the place of passwords it has words for logs.
+    for (key, _) in producer.config_map() {
+        if let Some(value) = producer.get(key).filter(|_| parts.iter().any(|part| key.starts_with(part))) {
+            config.set(key, value);
+        }
+    }
+    config
+}
+
 /// Asks a broker again while what it says will pass, which the client does for its own questions only.
 fn ask<T>(mut question: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
     let begun = Instant::now();
@@ -110,4 +116,23 @@ fn passing(error: &KafkaError) -> bool {
                 | Code::RequestTimedOut
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_reaches_the_brokers_as_the_producer_does() {
+        let mut producer = ClientConfig::new();
+        for (key, value) in [("sasl.password", "not this one"), ("ssl.key.password", "nor this"), ("linger.ms", "5")] {
+            producer.set(key, value);
+        }
+        let config = reach(&producer);
+        assert_eq!(
+            (config.get("sasl.password"), config.get("ssl.key.password")),
+            (Some("not this one"), Some("nor this"))
+        );
+        assert_eq!(config.get("linger.ms"), None);
+    }
 }
