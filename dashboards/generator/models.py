@@ -30,7 +30,8 @@ BOARD: Final = Board(
                         Query(f"max by (model, version, status) (fundwatch_model_info{{{CHOSEN}}})"),
                         Query(
                             f"max by (model, version, status) (fundwatch_model_info{{{CHOSEN}}} * on (job, instance, model) "
-                            "group_left () fundwatch_model_window_timestamp_seconds{<>}) * 1000"
+                            # Its clock is that of China, written as if it were UTC.
+                            "group_left () (fundwatch_model_window_timestamp_seconds{<>} - 28800)) * 1000"
                         ),
                     ),
                     columns=(
