@@ -5,6 +5,7 @@ use super::severity::SeverityBands;
 use crate::record::{Code, Day, PersonId};
 use hashbrown::{HashMap, HashSet};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A map in the engine: fast hashing, no promise of order.
 pub type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
@@ -471,6 +472,8 @@ pub struct RuleSet {
     pub classes: Classes,
     /// Dates of death in the registry.
     pub deaths: Map<PersonId, Day>,
+    /// Names of institutions in the registry, by code.
+    pub institutions: BTreeMap<String, String>,
 }
 
 impl RuleSet {
