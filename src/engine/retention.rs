@@ -133,6 +133,7 @@ impl Engine {
             for check in gone.checks {
                 self.checks[ids.checks.shard_of(check.0)].forget(check, &ids);
             }
+            self.settlements[number].forget_before(horizon);
             self.inventory[number].forget_before(horizon.start());
         }
         if persons.iter().all(Vec::is_empty) {

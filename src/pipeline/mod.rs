@@ -214,7 +214,7 @@ impl Pipeline {
         }
         self.last_batch = Instant::now();
         report.latency = delivery.arrived.elapsed();
-        self.publisher.batch(&report);
+        self.publisher.batch(&report, self.engine.rules(), &outcome.costs);
         self.source.inlet.recycle(delivery.batch);
         verdict?;
         Ok(sent)

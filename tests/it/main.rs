@@ -11,6 +11,7 @@ mod http;
 mod kafka;
 mod kills;
 mod labelled;
+mod metrics;
 mod models;
 mod reference;
 mod rule_sets;

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Generous, so that it raises something in an ordinary city.
-const MODEL: &str = r#"
+pub const MODEL: &str = r#"
 id = "T-1"
 name = { zh = "医师周行为异常", en = "an unusual week" }
 entity = "doctor"
@@ -191,7 +191,7 @@ fn models_go_on_from_a_checkpoint() {
 }
 
 /// A folder of models, with what the command `train` has made of a model file.
-fn train(city: &City, models: &Path, model: &str) {
+pub fn train(city: &City, models: &Path, model: &str) {
     let file = models.with_extension("toml");
     fs::write(&file, model).expect("there is room");
     let id = model.split('"').nth(1).expect("an id");
