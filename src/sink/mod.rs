@@ -26,6 +26,7 @@ pub mod json_lines;
 pub mod kafka;
 pub mod live;
 pub mod once;
+mod post;
 mod queue;
 pub mod sqlite;
 pub mod store;
