@@ -101,6 +101,20 @@ pub enum SubjectKind {
     Item,
 }
 
+impl SubjectKind {
+    /// The word in alerts.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Visit => "visit",
+            Self::Institution => "institution",
+            Self::Doctor => "doctor",
+            Self::Bed => "bed",
+            Self::Item => "item",
+        }
+    }
+}
+
 /// One rule.
 #[derive(Debug, Clone)]
 pub struct Rule {

@@ -115,7 +115,7 @@ impl Webhook {
             };
             if let Some(reason) = reason {
                 self.put_aside(post, attempts, &reason)?;
-                context.meter.undeliverable();
+                context.meter.undeliverable(1);
             }
             lane.pop_front();
         }
@@ -190,7 +190,10 @@ impl Sink<Alert> for Webhook {
             threads.into_iter().map(|thread| thread.join().expect("a lane does not panic")).collect::<Vec<_>>()
         });
         self.lanes = lanes;
-        outcomes.into_iter().collect()
+        outcomes.into_iter().collect::<Result<(), SinkError>>()?;
+        // What was put aside is no trouble any more.
+        context.works(NAME);
+        Ok(())
     }
 }
 
