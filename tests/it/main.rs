@@ -1,6 +1,7 @@
 //! One test program: the engine against its oracle, and the program as its users run it.
 
 mod accounting;
+mod alertmanager;
 mod backtest;
 mod city;
 mod config;
