@@ -5,13 +5,14 @@
 //! changed, at most once a second, and everything again every `resend_interval`, each time with an end ([`LEASES`] times
 //! that away) at which Alertmanager lets go by itself. What was withdrawn is posted with an end of now.
 //!
-//! The labels ([`Labels`]) tell alerts apart, so posting one again changes nothing: at least once, and idempotent. The names of the
-//! annotations are those of the alarms in `dashboards/prometheus`, so that both fit the same templates. Neither
+//! The labels ([`Labels`]) tell alerts apart, so posting one again changes nothing: at least once, and idempotent. The names
+//! of the annotations are those of the alarms in `dashboards/prometheus`, so that both fit the same templates. Neither
 //! persons nor visits have a field: notifications go to mail and chats.
 //!
-//! An Alertmanager that is away, hangs or refuses holds up nothing for longer than one request takes: an alert counts as delivered
-//! once it is kept here, for after a crash of ours everything that is open is handed over again ([`Sink::is_mirror`]). What failed is tried again
-//! after pauses that double. A batch that it refuses for its content is counted, told, and offered again in the next round.
+//! An Alertmanager that is away, hangs or refuses holds up nothing for longer than one request takes: an alert counts as
+//! delivered once it is kept here, for after a crash of ours everything that is open is handed over again
+//! ([`Sink::is_mirror`]). What failed is tried again after pauses that double. A batch that it refuses for its content is
+//! counted, told, and offered again in the next round.
 //!
 //! Memory is bounded by `limit`: of more open alerts the gravest are kept, and of equal ones those that came first; the
 //! others are counted as left out, until they are revised or the program starts anew.
