@@ -20,11 +20,6 @@ CHOSEN: Final = 'job=~"$job"'
 BUILT_IN: Final = {"ALERTS", "up"}
 
 
-def listed(file: Path) -> dict[str, str]:
-    """Metrics that the table of a page lists, with their kinds."""
-    return dict(ROW.findall(file.read_text(encoding="utf-8")))
-
-
 def series(kinds: dict[str, str]) -> set[str]:
     """Names of the series of metrics: a histogram has three."""
     names = {name for name, kind in kinds.items() if kind != "histogram"}
@@ -62,21 +57,18 @@ def queries() -> Iterator[tuple[str, str]]:
 
 
 def unknown_metrics() -> Iterator[str]:
-    """Metrics that nothing counts, and those that are listed in vain."""
-    there, missing = listed(DOCS / "metrics.md"), listed(HERE / "missing-metrics.md")
+    """Metrics that nothing counts, and recordings that nothing reads."""
+    there = dict(ROW.findall((DOCS / "metrics.md").read_text(encoding="utf-8")))
     if not there:
         yield "docs/metrics.md has no table of metrics"
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    known = series(there) | series(missing) | recorded | BUILT_IN
+    known = series(there) | recorded | BUILT_IN
     used = set()
     for place, query in queries():
         names = set(METRIC.findall(query))
         used |= names
         yield from (f"{place}: no metric or recording rule is called {name}" for name in sorted(names - known))
     yield from (f"no query uses the recording rule {name}" for name in sorted(recorded - used))
-    yield from (f"missing-metrics.md lists {name}, which docs/metrics.md has" for name in sorted(missing.keys() & there.keys()))
-    unused = (name for name in missing if not used & series({name: missing[name]}))
-    yield from (f"missing-metrics.md lists {name}, which no query uses" for name in sorted(unused))
 
 
 def careless_panels() -> Iterator[str]:

@@ -47,6 +47,17 @@ pub fn local_time_of_millis(millis: i64) -> Time {
     clock().read(Timestamp::from_millisecond(millis).unwrap_or(end))
 }
 
+/// The moment of a local clock reading, in milliseconds since 1970-01-01T00:00:00Z; where the clock was set back, the first of two.
+pub fn millis_of_local_time(reading: Time) -> i64 {
+    clock().moment_of(reading)
+}
+
+/// A moment in milliseconds since 1970-01-01T00:00:00Z, as RFC 3339 writes it.
+pub fn rfc3339(millis: i64) -> String {
+    let end = if millis < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_millisecond(millis).unwrap_or(end).to_string()
+}
+
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub fn now_millis() -> i64 {
     moment().as_millisecond()
@@ -71,6 +82,12 @@ impl Clock {
         let offset = i64::from(local.offset().seconds());
         Time(moment.as_millisecond().div_euclid(1_000) + offset)
     }
+
+    fn moment_of(&self, reading: Time) -> i64 {
+        let end = if reading.0 < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        let civil = TimeZone::UTC.to_datetime(Timestamp::from_second(reading.0).unwrap_or(end));
+        self.0.to_timestamp(civil).unwrap_or(end).as_millisecond()
+    }
 }
 
 #[cfg(test)]
@@ -89,5 +106,11 @@ mod tests {
         assert_eq!(summer.read(moment).to_string(), "2026-07-01 12:00:00");
         assert!(Clock::of_zone("Mars/Olympus").is_err());
         assert!(local_time_of_millis(i64::MAX).0 > 0);
+        for moment in [0, 1_767_225_599_000, 1_782_900_000_000] {
+            for clock in [&clock, &summer] {
+                assert_eq!(clock.moment_of(clock.read(Timestamp::from_millisecond(moment).expect("in range"))), moment);
+            }
+        }
+        assert_eq!(rfc3339(1_767_225_599_000), "2025-12-31T23:59:59Z");
     }
 }

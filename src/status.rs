@@ -11,6 +11,7 @@ use crate::record::{Day, Time};
 use crate::rules::rule::{Bilingual, Severity};
 use parking_lot::{Mutex, RwLock};
 use serde::{Serialize, Serializer};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -218,6 +219,19 @@ pub struct StateSize {
     pub rows: u64,
 }
 
+/// An institution and the alerts about it that are open and sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstitutionTotals {
+    /// `fixmedins_code`
+    pub code: String,
+    /// Its name in the registry; empty where it is not there.
+    pub name: String,
+    /// Open alerts.
+    pub open: u64,
+    /// Fund money at issue in them, in fen.
+    pub amount: i64,
+}
+
 fn yuan<S: Serializer>(fen: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     crate::alert::yuan(*fen).serialize(serializer)
 }
@@ -228,6 +242,8 @@ pub struct Tally {
     rules: BTreeMap<Arc<str>, RuleTotals>,
     /// Open alerts by severity, of each rule.
     severities: BTreeMap<Arc<str>, [u64; Severity::ALL.len()]>,
+    /// Open alerts that are sent, and the money at issue in them in fen, of each institution that has any.
+    institutions: BTreeMap<String, (u64, i64)>,
 }
 
 impl Tally {
@@ -264,6 +280,37 @@ impl Tally {
             }
             AlertStatus::Withdrawn => rule.withdrawn = rule.withdrawn.saturating_add_signed(sign),
         }
+        if let (Some(code), AlertStatus::Open, false) = (&finding.fixmedins_code, alert.status, alert.shadow) {
+            self.count_at(code, sign, finding.amount_at_issue.unwrap_or(0));
+        }
+    }
+
+    fn count_at(&mut self, institution: &str, sign: i64, amount: i64) {
+        if !self.institutions.contains_key(institution) {
+            self.institutions.insert(institution.to_owned(), (0, 0));
+        }
+        if let Some((open, sum)) = self.institutions.get_mut(institution) {
+            *open = open.saturating_add_signed(sign);
+            *sum += sign * amount;
+            if *open == 0 {
+                self.institutions.remove(institution);
+            }
+        }
+    }
+
+    /// The institutions with the most money at issue, so many at most, the first with most; `names` are those of the
+    /// registry.
+    pub fn institutions(&self, most: usize, names: &BTreeMap<String, String>) -> Vec<InstitutionTotals> {
+        let mut order: Vec<_> = self.institutions.iter().collect();
+        order.sort_by_key(|(code, (open, amount))| (Reverse(*amount), Reverse(*open), *code));
+        order.truncate(most);
+        let named = |(code, (open, amount)): (&String, &(u64, i64))| InstitutionTotals {
+            code: code.clone(),
+            name: names.get(code).cloned().unwrap_or_default(),
+            open: *open,
+            amount: *amount,
+        };
+        order.into_iter().map(named).collect()
     }
 
     /// The totals by rule id, with the gravest severity that is open.

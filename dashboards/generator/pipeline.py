@@ -300,6 +300,7 @@ BOARD: Final = Board(
                         total("fundwatch_sink_errors_total", "errors"),
                         total("fundwatch_sink_dropped_total", "dropped"),
                         total("fundwatch_sink_undeliverable_total", "undeliverable"),
+                        total("fundwatch_sink_left_out_total", "left_out"),
                     ),
                     least=0,
                 ),

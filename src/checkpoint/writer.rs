@@ -61,6 +61,8 @@ struct State {
     busy: bool,
     written: Vec<Written>,
     trouble: Option<Trouble>,
+    /// Attempts that have failed.
+    failures: u64,
     stop: bool,
 }
 
@@ -112,6 +114,11 @@ impl Writer {
     /// Why it waits, or has ended.
     pub fn trouble(&self) -> Option<Trouble> {
         self.shared.state.lock().trouble.clone()
+    }
+
+    /// How many attempts to write a checkpoint have failed.
+    pub fn failures(&self) -> u64 {
+        self.shared.state.lock().failures
     }
 
     /// Waits until nothing is being written, at most so long; whether nothing is.
@@ -186,6 +193,7 @@ impl Scribe {
                     Err(error) => {
                         let lasting = matches!(error, StoreError::Fenced { .. });
                         let mut state = shared.state.lock();
+                        state.failures += 1;
                         if lasting {
                             state.trouble = Some(Trouble::Lasting(error.to_string()));
                             shared.moved.notify_all();

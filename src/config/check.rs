@@ -1,7 +1,7 @@
 //! Fields that must fit each other, and fields that follow from others.
 
 use super::value::duration_text;
-use super::{Config, DeadLetters, LetterKind, Letters, SourceKind};
+use super::{AlertmanagerSink, Config, DeadLetters, LetterKind, Letters, SourceKind};
 use std::time::Duration;
 
 /// Fields that do not fit.
@@ -187,6 +187,7 @@ fn sinks(config: &Config, check: &mut impl FnMut(bool, &'static str, String)) {
         ("sinks.file.queue", sinks.file.queue()),
         ("sinks.kafka.queue", sinks.kafka.queue()),
         ("sinks.webhook.queue", sinks.webhook.queue()),
+        ("sinks.alertmanager.queue", sinks.alertmanager.queue()),
         ("sinks.sqlite.queue", sinks.sqlite.queue()),
     ]
     .map(|(key, queue)| (key, queue.capacity))
@@ -210,6 +211,9 @@ fn sinks(config: &Config, check: &mut impl FnMut(bool, &'static str, String)) {
             "`sinks.webhook.enabled` is true, but `sinks.webhook.url` is no http:// or https:// address".into(),
         );
         check(!sinks.webhook.timeout.is_zero(), "sinks.webhook.timeout", "`sinks.webhook.timeout` is 0s".into());
+    }
+    if sinks.alertmanager.enabled {
+        alertmanager(&sinks.alertmanager, check);
     }
     let no_brokers = config.source.kafka.brokers.is_empty();
     if sinks.kafka.enabled {
@@ -252,6 +256,33 @@ fn sinks(config: &Config, check: &mut impl FnMut(bool, &'static str, String)) {
         "late.path",
         format!("`late.path` is \"{}\", as is `dead_letters.path`; each needs a file of its own", late.path.display()),
     );
+}
+
+fn alertmanager(sink: &AlertmanagerSink, check: &mut impl FnMut(bool, &'static str, String)) {
+    let is_address = |text: &str| text.starts_with("http://") || text.starts_with("https://");
+    check(
+        is_address(sink.url.reveal()),
+        "sinks.alertmanager.url",
+        "`sinks.alertmanager.enabled` is true, but `sinks.alertmanager.url` is no http:// or https:// address".into(),
+    );
+    check(
+        sink.link.is_empty() || is_address(&sink.link),
+        "sinks.alertmanager.link",
+        format!(
+            "`sinks.alertmanager.link` is \"{}\"; write an http:// or https:// address, or leave it empty",
+            sink.link
+        ),
+    );
+    check(!sink.timeout.is_zero(), "sinks.alertmanager.timeout", "`sinks.alertmanager.timeout` is 0s".into());
+    check(
+        sink.resend_interval >= Duration::from_secs(1),
+        "sinks.alertmanager.resend_interval",
+        format!(
+            "`sinks.alertmanager.resend_interval` is {}; it must be at least 1s",
+            duration_text(sink.resend_interval)
+        ),
+    );
+    check(sink.limit > 0, "sinks.alertmanager.limit", "`sinks.alertmanager.limit` is 0; it must be at least 1".into());
 }
 
 /// Dead letters or late records in a topic; `keys` are those of the topic and of the brokers.
@@ -318,6 +349,17 @@ mod tests {
                 "come back",
             ),
             ("[sinks.webhook]\nenabled=true", "sinks.webhook.url", "no http://"),
+            ("[sinks.alertmanager]\nenabled=true", "sinks.alertmanager.url", "no http://"),
+            (
+                "[sinks.alertmanager]\nenabled=true\nurl=\"http://a:9093\"\nresend_interval=\"500ms\"",
+                "c.toml:4:17",
+                "at least 1s",
+            ),
+            (
+                "[sinks.alertmanager]\nenabled=true\nurl=\"http://a:9093\"\nlink=\"fundwatch.example\"",
+                "c.toml:4:6",
+                "write an http://",
+            ),
             ("[engine]\ntime_zone=\"Asia/Nowhere\"", "c.toml:2:11", "Asia/Nowhere"),
             ("[http]\nlisten=\"9464\"", "c.toml:2:8", "127.0.0.1:9464"),
             ("[engine]\nbatch_messages=0", "c.toml:2:16", "from 1 to"),

@@ -4,6 +4,7 @@
 //! defaults are read from it, and a test keeps the two together. [`load`] merges the layers and refuses what
 //! it does not know; [`check`] compares fields with each other; [`value`] has durations, sizes and secrets.
 
+use crate::rules::rule::Severity;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -212,6 +213,8 @@ pub struct Sinks {
     pub kafka: KafkaSink,
     /// HTTP POST to an address.
     pub webhook: WebhookSink,
+    /// What is open, mirrored to Prometheus' Alertmanager.
+    pub alertmanager: AlertmanagerSink,
     /// The store of current alerts and all revisions, which the API reads.
     pub sqlite: SqliteSink,
 }
@@ -238,7 +241,7 @@ macro_rules! has_queue {
         })*
     };
 }
-has_queue!(TerminalSink FileSink KafkaSink WebhookSink SqliteSink);
+has_queue!(TerminalSink FileSink KafkaSink WebhookSink AlertmanagerSink SqliteSink);
 
 /// One readable line for each alert on standard output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -339,6 +342,35 @@ pub struct WebhookSink {
     pub max_backoff: Duration,
     /// JSON Lines file for alerts that could not be delivered.
     pub dead_letter_path: PathBuf,
+}
+
+/// What is open, mirrored to Prometheus' Alertmanager.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertmanagerSink {
+    /// Whether it is used.
+    pub enabled: bool,
+    /// Alerts that may wait for it.
+    pub queue: usize,
+    /// See [`Queue::required`]. An Alertmanager that is away holds up nothing either way.
+    pub required: bool,
+    /// The address, without `/api/v2/alerts`; may carry a password, so it is shown without it.
+    pub url: Address,
+    /// Milder alerts are not sent.
+    pub min_severity: Severity,
+    /// How often everything that is open is sent again; Alertmanager lets go of what it has not been sent for four times as long.
+    #[serde(with = "value::duration")]
+    pub resend_interval: Duration,
+    /// Open alerts that are kept and sent; of more the gravest are, and the others are counted.
+    pub limit: usize,
+    /// The longest that one request may take.
+    #[serde(with = "value::duration")]
+    pub timeout: Duration,
+    /// The longest pause between attempts.
+    #[serde(with = "value::duration")]
+    pub max_backoff: Duration,
+    /// Where people reach the status page; each alert links to itself there. Empty: none does.
+    pub link: String,
 }
 
 /// The embedded store of alerts.

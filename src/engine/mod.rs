@@ -24,6 +24,7 @@ use crate::model::scorer::Scorer;
 use crate::record::decode::{Bad, TYPES};
 use crate::record::{Batch, Day, Ids, Time};
 use crate::rules::rule::{RuleSet, Status};
+use crate::timeline::cost::Cost;
 use crate::timeline::held::FindingChange;
 use crate::timeline::shard::TimelineShard;
 use persist::Persist;
@@ -61,6 +62,8 @@ pub struct Outcome {
     pub alerts: Vec<Alert>,
     /// Records that cannot be read.
     pub bad: Vec<Bad>,
+    /// What evaluating the rules took, by their numbers.
+    pub costs: Vec<Cost>,
 }
 
 /// Counts since the start. `records_in = processed + redelivered + dead_lettered`, always.
@@ -164,7 +167,14 @@ impl Engine {
         self.record(&alerts);
         // What is not a batch is large.
         self.workers.share(usize::MAX);
-        Outcome { alerts, bad }
+        Outcome { alerts, bad, costs: self.take_costs() }
+    }
+
+    /// What evaluating the rules took since the last call.
+    fn take_costs(&mut self) -> Vec<Cost> {
+        let mut costs = vec![Cost::default(); self.plan.rules.len()];
+        self.timelines.iter_mut().for_each(|shard| shard.costs.take_into(&mut costs));
+        costs
     }
 
     fn revise(&mut self, changes: Vec<FindingChange>) -> Vec<Alert> {
@@ -239,6 +249,11 @@ impl Engine {
             inventory: self.inventory.iter().map(|shard| shard.len() as u64).sum(),
             alerts: self.book.len() as u64,
         }
+    }
+
+    /// What the fund paid in the live settlements of a day that is retained, in fen. What was refunded is not live.
+    pub fn fund_paid(&self, day: Day) -> i64 {
+        self.settlements.iter().map(|shard| shard.paid_on(day)).sum()
     }
 
     /// The last revision of every alert, by `alert_id`.

@@ -132,6 +132,7 @@ impl Engine {
 
     /// Drops what is found by its day.
     fn forget_before(&mut self, horizon: Day) {
+        self.settlements.iter_mut().for_each(|shard| shard.forget_before(horizon));
         self.inventory.iter_mut().for_each(|shard| shard.forget_before(horizon.start()));
         self.timelines.iter_mut().for_each(|shard| shard.forget_before(horizon));
     }

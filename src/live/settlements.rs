@@ -19,6 +19,7 @@ use crate::record::{Day, Ids, InstitutionId, Record, Settlement, SettlementId, V
 use crate::rules::filter::Verdicts;
 use crate::rules::rule::{Map, RuleSet};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What is known of a settlement's standing, as bits.
@@ -171,6 +172,8 @@ pub struct SettlementShard {
     refunded_by: Map<SettlementId, SmallVec<[SettlementId; 1]>>,
     /// Visits other than its own whose details carry a settlement, or that did when nothing was known of it.
     named_in: Map<SettlementId, SmallVec<[VisitId; 1]>>,
+    /// The sum of `fund_pay_sumamt` of the live settlements of each day, in fen.
+    paid: BTreeMap<Day, i64>,
     /// What the batch at hand touches, as it stood before.
     noted: Vec<Noted>,
     /// Settlements of which the batch at hand brought something new.
@@ -327,6 +330,11 @@ impl SettlementShard {
             let live = |standing: Standing, row: Option<LiveSettlement>| row.filter(|_| standing.is_live());
             let (before, after) = (live(before_standing, before), live(standing, after));
             if before != after {
+                for (side, sign) in [(&before, -1), (&after, 1)] {
+                    if let Some(LiveSettlement { row, .. }) = side {
+                        *self.paid.entry(row.setl_time.day()).or_default() += sign * row.fund_pay_sumamt.units();
+                    }
+                }
                 changes.push(SettlementChange { id, before, after });
             }
         }
@@ -341,6 +349,16 @@ impl SettlementShard {
             let after = refund(state.standing, Some(row))?;
             Some(RefundChange { id: row.row.setl_id, before: None, after: Some(after) })
         })
+    }
+
+    /// What the fund paid in the live settlements of a day that is retained, in fen.
+    pub fn paid_on(&self, day: Day) -> i64 {
+        self.paid.get(&day).copied().unwrap_or(0)
+    }
+
+    /// Drops the sums of the days before the horizon.
+    pub fn forget_before(&mut self, horizon: Day) {
+        self.paid = self.paid.split_off(&horizon);
     }
 
     /// Notes visits whose details carry settlements that are not known to be theirs.

@@ -1,30 +1,35 @@
 //! Metrics in the Prometheus text format.
 //!
 //! Names begin with `fundwatch_`, units are base units, counters end in `_total`, and every label has few
-//! values: record types, rules, severities, reasons, sinks, assigned partitions. Money is counted in fen and
-//! becomes yuan only when it is exported.
+//! values: record types, rules, severities, reasons, sinks, assigned partitions, and of institutions ten at a time in
+//! each metric. Money is counted in fen and becomes yuan only when it is exported.
 
 use crate::alert::Alert;
 use crate::checkpoint::writer::Written;
 use crate::clock;
-use crate::model::scorer::Scorer;
+use crate::model::scorer::{Report, Scorer};
 use crate::record::decode::{BadKind, TYPES};
+use crate::rules::rule::Rule;
 use crate::source::channel::Counts;
-use crate::status::{Cause, Lag, RuleTotals, StateSize};
+use crate::status::{Cause, InstitutionTotals, Lag, RuleTotals, StateSize};
+use crate::timeline::cost::Cost;
 use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::{
     CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 mod batch;
+mod institutions;
 mod models;
 mod rules;
 mod sinks;
 
 pub use batch::BatchReport;
+use institutions::InstitutionMetrics;
 use models::ModelMetrics;
 use rules::RuleMetrics;
 pub use rules::{InForce, MODELS};
@@ -49,6 +54,8 @@ pub struct Metrics {
     sinks: SinkMetrics,
     models: ModelMetrics,
     rules: RuleMetrics,
+    institutions: InstitutionMetrics,
+    fund_settled: GaugeVec,
     state_rows: IntGaugeVec,
     start: IntGauge,
     resident: IntGauge,
@@ -63,6 +70,7 @@ pub struct Metrics {
     checkpoint_time: Gauge,
     checkpoint_bytes: IntGauge,
     checkpoint_number: IntGauge,
+    checkpoint_failures: IntCounter,
     stream_clients: IntGauge,
     /// What gauges with changing labels show at the next scrape; written there in one go, so that no scrape
     /// sees half of it.
@@ -74,6 +82,7 @@ struct Pending {
     rules: Vec<RuleTotals>,
     lag: Vec<Lag>,
     state: Vec<StateSize>,
+    institutions: Vec<InstitutionTotals>,
 }
 
 /// A metric as people read of it.
@@ -208,6 +217,12 @@ impl Metrics {
             sinks: SinkMetrics::new(&make),
             models: ModelMetrics::new(&make),
             rules: RuleMetrics::new(&make),
+            institutions: InstitutionMetrics::new(&make),
+            fund_settled: make.numbers(
+                "fundwatch_fund_settled_yuan",
+                "What the fund paid in live settlements of today and yesterday, without those that were refunded; today is the day of the latest record that is not from the future.",
+                &["day"],
+            ),
             state_rows: make.gauges("fundwatch_state_rows", "Rows held in memory, by kind.", &["kind"]),
             start: make.gauge("fundwatch_process_start_time_seconds", "When the process has started, in seconds of Unix time."),
             resident: make.gauge("fundwatch_resident_memory_bytes", "Resident memory of the process."),
@@ -250,6 +265,8 @@ impl Metrics {
             checkpoint_bytes: make
                 .gauge("fundwatch_checkpoint_bytes", "What all segments of the last checkpoint take, compressed."),
             checkpoint_number: make.gauge("fundwatch_checkpoint_number", "The number of the last checkpoint."),
+            checkpoint_failures: make
+                .counter("fundwatch_checkpoint_failures_total", "Attempts to write a checkpoint that failed."),
             stream_clients: make.gauge("fundwatch_stream_clients", "Clients of the live event stream."),
             pending: Mutex::default(),
             registry: make.registry,
@@ -274,6 +291,11 @@ impl Metrics {
         self.checkpoint_time.set(last.time.as_secs_f64());
         self.checkpoint_bytes.set(i64::try_from(last.all_bytes).unwrap_or(i64::MAX));
         self.checkpoint_number.set(i64::try_from(last.number).unwrap_or(i64::MAX));
+    }
+
+    /// Takes over how many attempts to write a checkpoint have failed.
+    pub fn checkpoint_failures(&self, failures: u64) {
+        self.checkpoint_failures.inc_by(failures.saturating_sub(self.checkpoint_failures.get()));
     }
 
     /// Counts a batch.
@@ -308,9 +330,29 @@ impl Metrics {
         self.rules.revised(alerts);
     }
 
+    /// Counts what evaluating rules took in a batch; `costs` are in the order of the rules.
+    pub fn rule_costs(&self, rules: &[Rule], costs: &[Cost]) {
+        for (rule, cost) in rules.iter().zip(costs).filter(|(_, cost)| cost.evaluated) {
+            self.rules.evaluated(&rule.id, *cost);
+        }
+    }
+
     /// Takes over what is open, what waits and what is held; shown at the next scrape.
     pub fn sizes(&self, rules: &[RuleTotals], lag: &[Lag], state: &[StateSize]) {
-        *self.pending.lock() = Pending { rules: rules.to_vec(), lag: lag.to_vec(), state: state.to_vec() };
+        let mut pending = self.pending.lock();
+        (pending.rules, pending.lag, pending.state) = (rules.to_vec(), lag.to_vec(), state.to_vec());
+    }
+
+    /// Takes over the institutions with the most money at issue; shown at the next scrape.
+    pub fn institutions(&self, top: Vec<InstitutionTotals>) {
+        self.pending.lock().institutions = top;
+    }
+
+    /// Shows what the fund paid in live settlements of the two latest days, in fen.
+    pub fn fund_settled(&self, today: i64, yesterday: i64) {
+        for (day, fen) in [("today", today), ("yesterday", yesterday)] {
+            self.fund_settled.with_label_values(&[day]).set(fen as f64 / 100.0);
+        }
     }
 
     /// Notes the rules and models in force.
@@ -328,9 +370,15 @@ impl Metrics {
         self.rules.reload(taken);
     }
 
-    /// Shows how models see the latest window.
-    pub fn models(&self, models: &[Scorer]) {
-        self.models.show(models);
+    /// Shows the models at work and how they see the latest window; `names` are those of institutions.
+    pub fn models(&self, models: &[Scorer], names: &BTreeMap<String, String>) {
+        self.models.at_work(models);
+        self.judged(models.iter().filter_map(Scorer::last), names);
+    }
+
+    fn judged<'r>(&self, reports: impl Iterator<Item = &'r Report> + Clone, names: &BTreeMap<String, String>) {
+        self.models.judged(reports.clone());
+        self.institutions.judged(reports, names);
     }
 
     /// Counts an attempt to reload the models.
@@ -394,6 +442,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         let pending = self.pending.lock();
         self.rules.standing(&pending.rules);
+        self.institutions.standing(&pending.institutions);
         self.lag.reset();
         for lag in &pending.lag {
             self.lag.with_label_values(&[&lag.partition]).set(lag.records as i64);

@@ -1,7 +1,7 @@
 //! Metrics of models: how each sees the latest window that is over.
 
 use super::Maker;
-use crate::model::scorer::{Report, Scorer};
+use crate::model::scorer::{GroupCounts, Report, Scorer};
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
 /// Limits of p-values whose shares are shown: where nothing is strange the share is the limit.
@@ -17,6 +17,8 @@ pub(super) struct ModelMetrics {
     score: GaugeVec,
     p_share: GaugeVec,
     drift: GaugeVec,
+    groups: IntGaugeVec,
+    budget: IntGaugeVec,
     reloads: IntCounterVec,
 }
 
@@ -53,6 +55,16 @@ impl ModelMetrics {
                 "Population stability index of a feature in the latest window against training; over 0.25 it has shifted.",
                 &["model", "feature"],
             ),
+            groups: make.gauges(
+                "fundwatch_model_group_entities",
+                "Entities in the latest window by group of peers and what became of them; the group of everybody has no name.",
+                &["model", "peers", "decision"],
+            ),
+            budget: make.gauges(
+                "fundwatch_model_budget_entities",
+                "The most entities that the budget lets be raised in the latest window: per_group times its groups of peers.",
+                &["model"],
+            ),
             reloads: make.counters(
                 "fundwatch_model_reloads_total",
                 "Attempts to reload models, by outcome: taken or refused.",
@@ -69,20 +81,22 @@ impl ModelMetrics {
         self.reloads.with_label_values(&[if taken { "taken" } else { "refused" }]).inc();
     }
 
-    pub(super) fn show(&self, models: &[Scorer]) {
+    pub(super) fn at_work(&self, models: &[Scorer]) {
         self.info.reset();
-        self.entities.reset();
-        self.window.reset();
-        self.score.reset();
-        self.p_share.reset();
-        self.drift.reset();
         for model in models {
             let status = if model.is_in_shadow() { "shadow" } else { "live" };
             self.info.with_label_values(&[model.model().file.id.as_str(), model.version(), status]).set(1);
-            if let Some(report) = model.last() {
-                self.report(report);
-            }
         }
+    }
+
+    pub(super) fn judged<'r>(&self, reports: impl Iterator<Item = &'r Report>) {
+        for metric in [&self.entities, &self.window, &self.groups, &self.budget] {
+            metric.reset();
+        }
+        for metric in [&self.score, &self.p_share, &self.drift] {
+            metric.reset();
+        }
+        reports.for_each(|report| self.report(report));
     }
 
     fn report(&self, report: &Report) {
@@ -92,6 +106,12 @@ impl ModelMetrics {
             self.entities.with_label_values(&[model, decision]).set(count as i64);
         }
         self.window.with_label_values(&[model]).set(report.window.start().0);
+        for (peers, GroupCounts { raised, cut, usual }) in &report.groups {
+            for (decision, count) in [("raised", raised), ("cut", cut), ("usual", usual)] {
+                self.groups.with_label_values(&[model, peers, decision]).set(*count as i64);
+            }
+        }
+        self.budget.with_label_values(&[model]).set(report.budget as i64);
         if all == 0 {
             return;
         }

@@ -5,7 +5,8 @@ use crate::alert::{Alert, AlertStatus};
 use crate::clock;
 use crate::rules::rule::{Bilingual, Severity, Status};
 use crate::status::RuleTotals;
-use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
+use crate::timeline::cost::{Cost, SAMPLED};
+use prometheus::{CounterVec, GaugeVec, IntCounterVec, IntGaugeVec};
 
 /// The family of models.
 pub const MODELS: &str = "models";
@@ -34,6 +35,8 @@ pub(super) struct RuleMetrics {
     refused: IntGaugeVec,
     revisions: IntCounterVec,
     last: IntGaugeVec,
+    evaluation_time: CounterVec,
+    evaluations: IntCounterVec,
     open: IntGaugeVec,
     withdrawn: IntGaugeVec,
     amount: GaugeVec,
@@ -73,6 +76,19 @@ impl RuleMetrics {
                 "When this process has last told of an alert that stands, in seconds of Unix time.",
                 &["rule", "severity"],
             ),
+            evaluation_time: make.times(
+                "fundwatch_rule_evaluation_seconds_total",
+                &format!(
+                    "Time that evaluating a rule took, over all threads; estimated: of the visits, days and other keys \
+                     on which rules are evaluated, one in {SAMPLED} is timed and counts {SAMPLED} times."
+                ),
+                &["rule"],
+            ),
+            evaluations: make.counters(
+                "fundwatch_rule_evaluations_total",
+                "Batches in which a rule was evaluated on something.",
+                &["rule"],
+            ),
             open: make.gauges("fundwatch_open_alerts", "Alerts that are open.", &["rule", "severity"]),
             withdrawn: make.gauges(
                 "fundwatch_withdrawn_alerts",
@@ -102,6 +118,8 @@ impl RuleMetrics {
             self.info.with_label_values(&[id.as_str(), family, result, word, &name.zh, &name.en]).set(1);
             if family != MODELS {
                 self.in_force.with_label_values(&[word]).inc();
+                // From the start, so that the first rise is seen.
+                self.evaluated(id, Cost::default());
             }
         }
     }
@@ -131,6 +149,11 @@ impl RuleMetrics {
                 self.last.with_label_values(&[rule, severity]).set(now);
             }
         }
+    }
+
+    pub(super) fn evaluated(&self, rule: &str, cost: Cost) {
+        self.evaluation_time.with_label_values(&[rule]).inc_by(cost.time.as_secs_f64());
+        self.evaluations.with_label_values(&[rule]).inc_by(u64::from(cost.evaluated));
     }
 
     pub(super) fn standing(&self, rules: &[RuleTotals]) {

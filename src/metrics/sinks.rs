@@ -14,6 +14,7 @@ pub(super) struct SinkMetrics {
     retries: IntCounterVec,
     errors: IntCounterVec,
     undeliverable: IntCounterVec,
+    left_out: IntCounterVec,
     blocked: CounterVec,
 }
 
@@ -28,6 +29,7 @@ pub struct SinkMeter {
     retries: IntCounter,
     errors: IntCounter,
     undeliverable: IntCounter,
+    left_out: IntCounter,
     blocked: Counter,
 }
 
@@ -48,7 +50,12 @@ impl SinkMetrics {
             errors: make.counters("fundwatch_sink_errors_total", "Errors that ended a sink.", label),
             undeliverable: make.counters(
                 "fundwatch_sink_undeliverable_total",
-                "Items that a receiver refused and that were put aside.",
+                "Items that a receiver refused; they are put aside, or offered again later where a sink mirrors what stands.",
+                label,
+            ),
+            left_out: make.counters(
+                "fundwatch_sink_left_out_total",
+                "Open alerts that a sink that mirrors what stands has no room for: sinks.alertmanager.limit.",
                 label,
             ),
             blocked: make.times(
@@ -70,6 +77,7 @@ impl SinkMetrics {
             retries: self.retries.with_label_values(&[name]),
             errors: self.errors.with_label_values(&[name]),
             undeliverable: self.undeliverable.with_label_values(&[name]),
+            left_out: self.left_out.with_label_values(&[name]),
             blocked: self.blocked.with_label_values(&[name]),
         }
     }
@@ -105,8 +113,12 @@ impl SinkMeter {
         self.trouble.set(i64::from(troubled));
     }
 
-    pub fn undeliverable(&self) {
-        self.undeliverable.inc();
+    pub fn undeliverable(&self, items: usize) {
+        self.undeliverable.inc_by(items as u64);
+    }
+
+    pub fn left_out(&self, items: usize) {
+        self.left_out.inc_by(items as u64);
     }
 
     pub fn blocked(&self, time: Duration) {
@@ -127,6 +139,10 @@ impl SinkMeter {
 
     pub fn undeliverable_so_far(&self) -> u64 {
         self.undeliverable.get()
+    }
+
+    pub fn left_out_so_far(&self) -> u64 {
+        self.left_out.get()
     }
 
     pub fn blocked_so_far(&self) -> f64 {

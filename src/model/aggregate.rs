@@ -103,6 +103,11 @@ impl Aggregate {
         }
     }
 
+    /// The sum of what the fund paid, in fen.
+    pub fn fund(&self) -> i64 {
+        self.values[Column::fund as usize]
+    }
+
     /// The sum of what the fund paid, or of `inscp` where only details are known of the entity; in fen.
     pub fn at_stake(&self) -> i64 {
         let [fund, in_scope] = [Column::fund, Column::in_scope].map(|column| self.values[column as usize]);

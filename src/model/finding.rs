@@ -39,21 +39,7 @@ pub fn alert_id(model: &Model, row: &FeatureRow) -> AlertId {
 pub fn write(model: &Model, version: &Arc<str>, raised: Raised<'_>) -> Finding {
     let Raised { row, judgement, contributions, own_past, evidence } = raised;
     let last = Day(model.file.window.end(row.start).0 - 1);
-    let own_median = |feature: &str| {
-        let place = model.features.names().iter().position(|name| name == feature)?;
-        known_median(own_past.iter().map(|values| values[place]))
-    };
-    let known = |value: f64| Some(value).filter(|value| value.is_finite());
-    let contributions: Vec<FeatureContribution> = contributions
-        .into_iter()
-        .map(|Contribution { feature, value, median, contribution }| FeatureContribution {
-            own_median: own_median(&feature),
-            value: known(value),
-            peer_median: known(median),
-            contribution: known(contribution).unwrap_or(0.0),
-            feature,
-        })
-        .collect();
+    let contributions = beside_own_past(model, contributions, &own_past);
     let scored = Scored {
         score: judgement.score,
         p_value: judgement.p,
@@ -92,6 +78,27 @@ pub fn write(model: &Model, version: &Arc<str>, raised: Raised<'_>) -> Finding {
         evidence,
         scored: Some(Box::new(scored)),
     }
+}
+
+/// What each feature adds, with its median over the entity's windows before.
+pub fn beside_own_past(
+    model: &Model,
+    contributions: Vec<Contribution>,
+    own_past: &[Vec<f64>],
+) -> Vec<FeatureContribution> {
+    let own_median = |feature: &str| {
+        let place = model.features.names().iter().position(|name| name == feature)?;
+        known_median(own_past.iter().map(|values| values[place]))
+    };
+    let known = |value: f64| Some(value).filter(|value| value.is_finite());
+    let beside = |Contribution { feature, value, median, contribution }| FeatureContribution {
+        own_median: own_median(&feature),
+        value: known(value),
+        peer_median: known(median),
+        contribution: known(contribution).unwrap_or(0.0),
+        feature,
+    };
+    contributions.into_iter().map(beside).collect()
 }
 
 fn words(model: &Model, row: &FeatureRow, scored: &Scored) -> Bilingual {

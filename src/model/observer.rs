@@ -4,6 +4,7 @@
 //! What it gives is a function of the live records, so it is the same live and offline, in any order, over any batches.
 
 use super::aggregate::Aggregate;
+use super::drift::known_median;
 use super::file::Model;
 use crate::engine::Engine;
 use crate::engine::observe::{Observation, Owner, Traits};
@@ -133,6 +134,14 @@ impl Observer {
             }
         }
         model.features.evaluate(&windows)
+    }
+
+    /// What the fund paid an entity in a window against the median of its windows before, as `fund / past_fund` in a model
+    /// file; `None` where that is no number.
+    pub fn fund_growth(&self, model: &Model, start: Day, entity: &str) -> Option<f64> {
+        let fund = |start: Day| Some(self.seen.get(&start)?.get(entity)?.aggregate.fund() as f64);
+        let past = known_median(model.before(start).filter_map(fund))?;
+        Some(fund(start)? / past).filter(|growth| growth.is_finite())
     }
 
     /// What was seen in the windows that features of a window read.

@@ -11,9 +11,10 @@ use super::left_out::LeftOut;
 use super::observer::{FeatureRow, Observer};
 use super::trained::{Judgement, Trained};
 use crate::alert::AlertId;
+use crate::alert::scored::FeatureContribution;
 use crate::detect::Watch;
 use crate::engine::Engine;
-use crate::engine::observe::{Owner, Part};
+use crate::engine::observe::{EntityKind, Owner, Part};
 use crate::record::{Day, Time};
 use crate::rules::rule::Status;
 use crate::timeline::held::FindingChange;
@@ -51,6 +52,43 @@ pub struct Report {
     pub p_values: Vec<f64>,
     /// How far each feature has moved since training.
     pub drift: Vec<(String, f64)>,
+    /// What became of the entities of each group of peers.
+    pub groups: BTreeMap<String, GroupCounts>,
+    /// The most entities that the budget lets be raised.
+    pub budget: usize,
+    /// The institutions with the highest scores, [`TOP`] at most, the highest first; none of models of others.
+    pub top: Vec<TopInstitution>,
+    /// What the fund paid institutions against their own past, of the [`TOP`] with the most growth; none of models of others.
+    pub growth: Vec<(String, f64)>,
+}
+
+/// Institutions that a report tells of by name.
+pub const TOP: usize = 10;
+/// Features that it tells of each: those that add most to its score.
+const TOP_FEATURES: usize = 3;
+
+/// What became of the entities of a group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GroupCounts {
+    /// Entities that are raised.
+    pub raised: usize,
+    /// Entities as strange, that the budget has cut.
+    pub cut: usize,
+    /// Entities that are not strange enough.
+    pub usual: usize,
+}
+
+/// An institution with one of the highest scores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopInstitution {
+    /// `fixmedins_code`
+    pub code: String,
+    /// Its score.
+    pub score: f64,
+    /// Its p-value.
+    pub p_value: f64,
+    /// The features that add most to the score, the most first.
+    pub features: Vec<FeatureContribution>,
 }
 
 impl Scorer {
@@ -157,7 +195,8 @@ impl Scorer {
         let before = self.standing.insert(start, standing).unwrap_or_default();
         let gone = before.difference(&self.standing[&start]);
         changes.extend(gone.map(|alert| FindingChange { alert: *alert, finding: None }));
-        if self.last.as_ref().is_none_or(|last| last.window <= start) {
+        // Of several windows only the latest is told of.
+        if self.observer.windows().last() == Some(start) {
             self.last = Some(self.report(start, &rows, &judgements));
         }
         changes
@@ -178,6 +217,15 @@ impl Scorer {
             values.sort_by(f64::total_cmp);
             values
         };
+        let mut groups: BTreeMap<String, GroupCounts> = BTreeMap::new();
+        for Judgement { group, verdict, .. } in judgements {
+            let counts = groups.entry(group.clone()).or_default();
+            match verdict.decision {
+                Decision::Raised => counts.raised += 1,
+                Decision::Cut => counts.cut += 1,
+                Decision::Usual => counts.usual += 1,
+            }
+        }
         Report {
             model: self.model.file.id.clone(),
             window,
@@ -186,6 +234,40 @@ impl Scorer {
             scores: sorted(|judgement| judgement.score),
             p_values: sorted(|judgement| judgement.p),
             drift: self.trained.drift(rows),
+            budget: self.model.file.budget.per_group * groups.len(),
+            groups,
+            top: self.top(window, rows, judgements),
+            growth: self.growth(window, rows),
         }
+    }
+
+    /// The institutions with the highest scores; of equal ones the first by code.
+    fn top(&self, window: Day, rows: &[FeatureRow], judgements: &[Judgement]) -> Vec<TopInstitution> {
+        if self.model.file.entity != EntityKind::Institution {
+            return Vec::new();
+        }
+        let mut both: Vec<(&FeatureRow, &Judgement)> = rows.iter().zip(judgements).collect();
+        both.sort_by(|(_, one), (_, other)| other.score.total_cmp(&one.score));
+        let tell = |(row, judgement): (&FeatureRow, &Judgement)| {
+            let contributions = self.trained.explain(row).expect("as above");
+            let own_past = self.observer.own_past(&self.model, window, &row.entity);
+            let mut features = finding::beside_own_past(&self.model, contributions, &own_past);
+            features.retain(|feature| feature.contribution > 0.0);
+            features.truncate(TOP_FEATURES);
+            TopInstitution { code: row.entity.clone(), score: judgement.score, p_value: judgement.p, features }
+        };
+        both.into_iter().take(TOP).map(tell).collect()
+    }
+
+    fn growth(&self, window: Day, rows: &[FeatureRow]) -> Vec<(String, f64)> {
+        if self.model.file.entity != EntityKind::Institution {
+            return Vec::new();
+        }
+        let growth =
+            |row: &FeatureRow| Some((row.entity.clone(), self.observer.fund_growth(&self.model, window, &row.entity)?));
+        let mut growths: Vec<(String, f64)> = rows.iter().filter_map(growth).collect();
+        growths.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        growths.truncate(TOP);
+        growths
     }
 }

@@ -13,7 +13,7 @@
 //! - rules are replaced between batches, never within one;
 //! - checkpoints are cut between batches, never in a warm-up, nor while there may be a flood; see [`state`].
 
-use crate::alert::Alert;
+use crate::alert::{Alert, AlertStatus};
 use crate::engine::Engine;
 use crate::fault;
 use crate::metrics::BatchReport;
@@ -214,7 +214,7 @@ impl Pipeline {
         }
         self.last_batch = Instant::now();
         report.latency = delivery.arrived.elapsed();
-        self.publisher.batch(&report);
+        self.publisher.batch(&report, self.engine.rules(), &outcome.costs);
         self.source.inlet.recycle(delivery.batch);
         verdict?;
         Ok(sent)
@@ -244,15 +244,33 @@ impl Pipeline {
             state.tell();
             fault::point("told");
         }
+        let sent = self.hand_over(|outputs, sequence, go_on| outputs.send(sequence, alerts, letters, go_on))?;
+        fault::point("handed-over");
+        self.publisher.sent();
+        Ok(sent)
+    }
+
+    /// Gives sinks that mirror what is open all of it. Returns whether all required ones have it in their queues.
+    fn restate(&mut self) -> anyhow::Result<bool> {
+        if !self.outputs.alerts.has_mirror() {
+            return Ok(true);
+        }
+        let open = self.engine.alerts().into_iter().filter(|alert| alert.status == AlertStatus::Open && !alert.shadow);
+        let open: Vec<Alert> = open.cloned().collect();
+        self.hand_over(|outputs, sequence, go_on| outputs.restate(sequence, open, go_on))
+    }
+
+    /// Gives sinks something under the last sequence number, and goes on looking around where a full queue blocks.
+    fn hand_over(
+        &mut self,
+        give: impl FnOnce(&Outputs, u64, &mut dyn FnMut() -> bool) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<bool> {
         let Self { ref outputs, ref mut publisher, ref engine, ref source, ref warm_up, ref poison, ref state, .. } =
             *self;
         let (inlet, state, warming_up) = (&source.inlet, state.as_ref(), warm_up.is_some());
         let view = View { engine, inlet, outputs, poison, state, warming_up, blocked: true };
         let mut go_on = || publisher.look_around(&view, &self.shutdown, self.shutdown_timeout);
-        let sent = outputs.send(self.sequence, alerts, letters, &mut go_on)?;
-        fault::point("handed-over");
-        self.publisher.sent();
-        Ok(sent)
+        give(outputs, self.sequence, &mut go_on)
     }
 
     /// Cuts checkpoints as they are due.

@@ -93,12 +93,12 @@ impl Pipeline {
                 Some(Ok(models)) => {
                     let alerts = self.engine.replace_models(models);
                     info!(alerts = alerts.len(), models = self.engine.models().len(), "other models are at work");
-                    self.publisher.models(self.engine.models(), Some(true));
+                    self.publisher.models(&self.engine, Some(true));
                     return self.send(alerts, Vec::new());
                 }
                 Some(Err(reason)) => {
                     warn!("the models on disk are not taken, the old ones stay at work: {reason}");
-                    self.publisher.models(self.engine.models(), Some(false));
+                    self.publisher.models(&self.engine, Some(false));
                 }
             }
         }
@@ -115,7 +115,7 @@ impl Pipeline {
         };
         keeper.next = Instant::now() + keeper.interval;
         let alerts = self.engine.score();
-        self.publisher.models(self.engine.models(), None);
+        self.publisher.models(&self.engine, None);
         if alerts.is_empty() { Ok(true) } else { self.send(alerts, Vec::new()) }
     }
 }

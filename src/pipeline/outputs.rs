@@ -43,6 +43,15 @@ impl Outputs {
             && self.alerts.send_while(sequence, &alerts, go_on).context("failed to hand over alerts")?)
     }
 
+    /// Hands all alerts that are open to the sinks that mirror them, as [`send`](Self::send) does.
+    ///
+    /// # Errors
+    /// A required sink has failed for good.
+    pub fn restate(&self, sequence: u64, open: Vec<Alert>, go_on: &mut dyn FnMut() -> bool) -> anyhow::Result<bool> {
+        let open: Arc<[Alert]> = open.into();
+        self.alerts.restate_while(sequence, &open, go_on).context("failed to hand over what is open")
+    }
+
     /// The greatest sequence number that all required sinks are done with, and everything before it.
     pub fn acknowledged(&self) -> u64 {
         let letters = self.dead_letters.acknowledged().min(self.late.acknowledged());

@@ -9,11 +9,13 @@ use crate::alert::{Alert, AlertId};
 use crate::clock;
 use crate::engine::{Engine, Retained};
 use crate::metrics::{BatchReport, InForce, MODELS, Metrics};
-use crate::model::scorer::Scorer;
+use crate::model::scorer::{Scorer, TOP};
 use crate::record::decode::{Bad, BadKind, LateTypes, type_bit};
+use crate::record::{Day, Time};
 use crate::rules::rule::{Conclusion, Map, Rule, RuleSet};
 use crate::source::Inlet;
 use crate::status::{Board, Cause, RecordTotals, RuleSetStatus, RuleTotals, StateSize, Tally};
+use crate::timeline::cost::Cost;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -117,8 +119,9 @@ impl Publisher {
         });
     }
 
-    /// How models see the latest window; and whether others on disk were taken, where there were some.
-    pub fn models(&mut self, models: &[Scorer], reload: Option<bool>) {
+    /// How the models of an engine see the latest window; and whether others on disk were taken, where there were some.
+    pub fn models(&mut self, engine: &Engine, reload: Option<bool>) {
+        let models = engine.models();
         let totals = |model: &Scorer| RuleTotals {
             id: model.model().file.id.as_str().into(),
             name: model.model().file.name.clone().into(),
@@ -128,7 +131,7 @@ impl Publisher {
         self.models = models.iter().map(totals).collect();
         self.models_in_force = models.iter().map(model_in_force).collect();
         self.metrics.in_force(self.rules_in_force.iter().chain(&self.models_in_force));
-        self.metrics.models(models);
+        self.metrics.models(models, &engine.rules().institutions);
         self.board.set_models(models);
         if let Some(taken) = reload {
             self.metrics.model_reload(taken);
@@ -144,9 +147,10 @@ impl Publisher {
         });
     }
 
-    /// A batch was processed.
-    pub fn batch(&self, report: &BatchReport) {
+    /// A batch was processed; `costs` are those of the rules, in their order.
+    pub fn batch(&self, report: &BatchReport, rules: &RuleSet, costs: &[Cost]) {
         self.metrics.batch(report);
+        self.metrics.rule_costs(&rules.rules, costs);
         self.board.latency(report.latency);
     }
 
@@ -237,12 +241,19 @@ impl Publisher {
         };
         let verdict = self.health.look(now, &facts);
         self.metrics.sizes(&rules, &source.lag, &state);
+        self.metrics.institutions(self.tally.institutions(TOP, &view.engine.rules().institutions));
+        if let Some(today) = event_time.map(Time::day) {
+            self.metrics.fund_settled(view.engine.fund_paid(today), view.engine.fund_paid(Day(today.0 - 1)));
+        }
         self.metrics.source(&source.counts);
         self.metrics.event_time(event_time.map(|time| clock::now().0 - time.0));
         self.metrics.poison(view.poison.run(), view.poison.ratio());
         self.health_metrics(&verdict);
         if let Some((at, last)) = view.state.and_then(StateKeeper::last) {
             self.metrics.checkpoint(&last, now.saturating_duration_since(at));
+        }
+        if let Some(keeper) = view.state {
+            self.metrics.checkpoint_failures(keeper.failures());
         }
         let state_trouble = view.state.and_then(|keeper| keeper.holds_up(view.engine).or_else(|| keeper.trouble()));
         self.board.beat(self.health.stalled_after());

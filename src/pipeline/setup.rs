@@ -138,7 +138,7 @@ pub fn pipeline(config: &Config, shutdown: Shutdown) -> anyhow::Result<Ready> {
     };
     let health = Health::new(borne, Instant::now());
     let mut publisher = Publisher::new(board.clone(), metrics.clone(), source.name(), engine.rules(), health);
-    publisher.models(engine.models(), None);
+    publisher.models(&engine, None);
     let server = match config.http.enabled {
         false => None,
         true => {

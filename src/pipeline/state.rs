@@ -212,6 +212,11 @@ impl StateKeeper {
         writer.or_else(|| self.untold.clone())
     }
 
+    /// How many attempts to write a checkpoint have failed.
+    pub fn failures(&self) -> u64 {
+        self.writer.failures()
+    }
+
     /// When the last checkpoint was written, and what it was.
     pub fn last(&self) -> Option<(Instant, Written)> {
         self.last

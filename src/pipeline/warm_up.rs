@@ -134,6 +134,6 @@ impl Pipeline {
             alerts = alerts.len(),
             "the state is rebuilt"
         );
-        self.send(alerts, Vec::new())
+        Ok(self.send(alerts, Vec::new())? && self.restate()?)
     }
 }

@@ -17,10 +17,14 @@ pub const MED_TYPES: &str = "knowledge/med_types.csv";
 pub const LEGAL_BASIS: &str = "knowledge/legal_basis.csv";
 /// Persons and their dates of death.
 pub const PERSONS: &str = "registry/persons.csv";
-/// The other tables of the registry: no rule reads them yet, but they must be tables.
-const OTHERS: [&str; 3] = ["registry/institutions.csv", "registry/doctors.csv", "registry/items.csv"];
+/// Institutions and their names.
+pub const INSTITUTIONS: &str = "registry/institutions.csv";
+/// The other tables of the registry: nothing reads them yet, but they must be tables.
+const OTHERS: [&str; 2] = ["registry/doctors.csv", "registry/items.csv"];
 /// The longest code of an item.
 const LONGEST_ITEM: usize = 50;
+/// The longest code of a person or an institution.
+const LONGEST_ID: usize = 30;
 
 /// A row of the table of exclusive items.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +50,8 @@ pub struct Knowledge {
     pub laws: BTreeMap<String, Bilingual>,
     /// Dates of death by person, of several the earliest.
     pub deaths: BTreeMap<String, Day>,
+    /// Names of institutions by code.
+    pub institutions: BTreeMap<String, String>,
 }
 
 impl Knowledge {
@@ -112,6 +118,12 @@ impl Knowledge {
             if let Some((person, day)) = death_row(row) {
                 let earliest = deaths.entry(person).or_insert(day);
                 *earliest = day.min(*earliest);
+            }
+        });
+        let institutions = &mut knowledge.institutions;
+        read(INSTITUTIONS, &["fixmedins_code", "fixmedins_name"], &mut |row| {
+            if let Some(code) = row.code(0, "fixmedins_code", LONGEST_ID) {
+                institutions.insert(code, row.value(1).to_owned());
             }
         });
         for path in OTHERS {
@@ -248,7 +260,7 @@ fn class_row(row: &Row<'_, '_>) -> Option<(String, u8)> {
 }
 
 fn death_row(row: &Row<'_, '_>) -> Option<(String, Day)> {
-    let person = row.code(0, "psn_no", 30);
+    let person = row.code(0, "psn_no", LONGEST_ID);
     if row.value(1).is_empty() {
         return None;
     }
@@ -318,5 +330,14 @@ mod tests {
         );
         let (knowledge, _) = read(&[(PERSONS, "psn_no,die_date\nP3,2026-02-28\nP3,2026-02-01\nP4,\n")]);
         assert_eq!(knowledge.deaths, BTreeMap::from([("P3".to_owned(), Day::parse(b"2026-02-01").expect("a date"))]));
+    }
+
+    #[test]
+    fn institutions_have_names() {
+        let table = "fixmedins_code,hosp_lv,fixmedins_name\nH1,03,第一医院\nH2,09,\n,09,无名\n";
+        let (knowledge, mistakes) = read(&[(INSTITUTIONS, table)]);
+        assert_eq!(mistakes, ["/registry/institutions.csv:4: a row without `fixmedins_code`"]);
+        let expected = [("H1", "第一医院"), ("H2", "")].map(|(code, name)| (code.to_owned(), name.to_owned()));
+        assert_eq!(knowledge.institutions, BTreeMap::from(expected));
     }
 }

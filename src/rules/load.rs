@@ -173,6 +173,7 @@ fn rule_set(mut rules: Vec<Rule>, version: String, context: Context<'_>) -> Rule
         version,
         classes: context.knowledge.classes(context.ids),
         deaths: context.knowledge.deaths(context.ids),
+        institutions: context.knowledge.institutions.clone(),
         settlement_filters: context.settlements.finish(),
         detail_filters: context.details.finish(),
         stay_filters: context.stays.finish(),

@@ -5,6 +5,7 @@ use super::severity::SeverityBands;
 use crate::record::{Code, Day, PersonId};
 use hashbrown::{HashMap, HashSet};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A map in the engine: fast hashing, no promise of order.
 pub type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
@@ -98,6 +99,20 @@ pub enum SubjectKind {
     Doctor,
     Bed,
     Item,
+}
+
+impl SubjectKind {
+    /// The word in alerts.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Visit => "visit",
+            Self::Institution => "institution",
+            Self::Doctor => "doctor",
+            Self::Bed => "bed",
+            Self::Item => "item",
+        }
+    }
 }
 
 /// One rule.
@@ -471,6 +486,8 @@ pub struct RuleSet {
     pub classes: Classes,
     /// Dates of death in the registry.
     pub deaths: Map<PersonId, Day>,
+    /// Names of institutions in the registry, by code.
+    pub institutions: BTreeMap<String, String>,
 }
 
 impl RuleSet {

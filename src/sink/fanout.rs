@@ -53,6 +53,7 @@ struct Lane<T> {
     name: &'static str,
     required: bool,
     is_record: bool,
+    is_mirror: bool,
     queue: Arc<Queue<T>>,
     meter: SinkMeter,
     trouble: Arc<Mutex<Option<String>>>,
@@ -101,6 +102,7 @@ impl<T: Item> Fanout<T> {
                 name,
                 required: settings.required,
                 is_record: sink.is_record(),
+                is_mirror: sink.is_mirror(),
                 queue: queues[number].clone(),
                 meter,
                 trouble: context.trouble.clone(),
@@ -143,9 +145,37 @@ impl<T: Item> Fanout<T> {
         batch: &Arc<[T]>,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<bool, SinkFailure> {
+        self.give(sequence, batch, |_| true, go_on)
+    }
+
+    /// Whether some sink is a mirror.
+    pub fn has_mirror(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.is_mirror)
+    }
+
+    /// Hands all that stands to the sinks that mirror it, under a sequence number that was sent before.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn restate_while(
+        &self,
+        sequence: u64,
+        standing: &Arc<[T]>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, SinkFailure> {
+        self.give(sequence, standing, |lane| lane.is_mirror, go_on)
+    }
+
+    fn give(
+        &self,
+        sequence: u64,
+        batch: &Arc<[T]>,
+        takes: impl Fn(&Lane<T>) -> bool,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, SinkFailure> {
         // First everyone who has room, so that a slow sink does not keep a batch from the others.
         let mut full = Vec::new();
-        for lane in &self.lanes {
+        for lane in self.lanes.iter().filter(|lane| takes(lane)) {
             match lane.queue.try_push(sequence, batch) {
                 Pushed::Full if lane.required => full.push(lane),
                 Pushed::Closed if lane.required => return Err(self.closed(lane)),
@@ -364,12 +394,16 @@ impl<T: Item> Worker<T> {
         &mut self,
         mut act: impl FnMut(&mut dyn Sink<T>, &Context) -> Result<(), SinkError>,
     ) -> Result<(), SinkError> {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut failed) = (FIRST_PAUSE, false);
         loop {
             let Err(error) = act(self.sink.as_mut(), &self.context) else {
-                self.context.works(self.sink.name());
+                // Of trouble that a sink shows by itself it says itself when it is over.
+                if failed {
+                    self.context.works(self.sink.name());
+                }
                 return Ok(());
             };
+            failed = true;
             if error.lasting() || matches!(error, SinkError::Interrupted) {
                 return Err(error);
             }

@@ -1,5 +1,6 @@
 //! The sinks that a configuration asks for: the one list of them all.
 
+use super::alertmanager::{Alertmanager, AlertmanagerSettings};
 use super::dead_letter::{self, DeadLetter};
 use super::json_lines::{JsonLines, Rotation};
 use super::kafka::KafkaTopic;
@@ -90,6 +91,19 @@ pub fn alert_sinks(
             dead_letter_path: webhook.dead_letter_path.clone(),
         };
         add(webhook.queue(), Box::new(Webhook::new(settings)?));
+    }
+    if config.alertmanager.enabled {
+        let alertmanager = &config.alertmanager;
+        let settings = AlertmanagerSettings {
+            url: alertmanager.url.reveal().to_owned(),
+            min_severity: alertmanager.min_severity,
+            resend_interval: alertmanager.resend_interval,
+            limit: alertmanager.limit,
+            timeout: alertmanager.timeout,
+            max_backoff: alertmanager.max_backoff,
+            link: (!alertmanager.link.is_empty()).then(|| alertmanager.link.clone()),
+        };
+        add(alertmanager.queue(), Box::new(Alertmanager::new(settings)?));
     }
     let mut store = None;
     if config.sqlite.enabled {

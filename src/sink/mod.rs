@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::warn;
 
+pub mod alertmanager;
 pub mod dead_letter;
 pub mod fanout;
 pub mod from_config;
@@ -26,6 +27,7 @@ pub mod json_lines;
 pub mod kafka;
 pub mod live;
 pub mod once;
+mod post;
 mod queue;
 pub mod sqlite;
 pub mod store;
@@ -47,6 +49,12 @@ pub trait Sink<T>: Send {
     /// Whether it is the record of everything: it also takes findings of rules in shadow, which are stored and
     /// not sent, and it is closed after all others, to note what they have.
     fn is_record(&self) -> bool {
+        false
+    }
+
+    /// Whether it shows what stands rather than what happens. It keeps nothing over a restart: when the state was built
+    /// again, it is given everything that is open, of which it may have some already.
+    fn is_mirror(&self) -> bool {
         false
     }
 

@@ -4,7 +4,7 @@
 
 use super::{Context, Sink, SinkError};
 use crate::alert::{Alert, AlertStatus};
-use crate::rules::rule::{Severity, SubjectKind};
+use crate::rules::rule::Severity;
 use crate::status::{Board, Report};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -151,7 +151,7 @@ fn write_line(line: &mut String, alert: &Alert, style: Style) {
         line.push_str(plain);
     }
     pad(line, &format!("{} {}", finding.rule_name.zh, finding.rule_name.en), NAME_CELLS);
-    pad(line, &format!("{} {}", kind_word(finding.subject.kind), finding.subject.id), WHO_CELLS);
+    pad(line, &format!("{} {}", finding.subject.kind.word(), finding.subject.id), WHO_CELLS);
     let amount = finding.amount_at_issue.map_or_else(|| "-".to_owned(), grouped_yuan);
     line.push_str(&" ".repeat(AMOUNT_CELLS.saturating_sub(amount.width())));
     line.push_str(&amount);
@@ -167,17 +167,6 @@ fn write_line(line: &mut String, alert: &Alert, style: Style) {
     }
     if withdrawn {
         line.push_str(plain);
-    }
-}
-
-const fn kind_word(kind: SubjectKind) -> &'static str {
-    match kind {
-        SubjectKind::Person => "person",
-        SubjectKind::Visit => "visit",
-        SubjectKind::Institution => "institution",
-        SubjectKind::Doctor => "doctor",
-        SubjectKind::Bed => "bed",
-        SubjectKind::Item => "item",
     }
 }
 

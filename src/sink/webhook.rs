@@ -11,6 +11,7 @@
 //! file, as it does when all attempts have failed. That counts as done: it is on disk, and counted.
 
 use super::json_lines::JsonLines;
+use super::post::{self, Answer, Attempt, pause};
 use super::{Context, Sink, SinkError};
 use crate::alert::Alert;
 use crate::client;
@@ -23,7 +24,6 @@ use serde_json::value::RawValue;
 use sha2::Sha256;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::hash::BuildHasher;
 use std::path::PathBuf;
 use std::time::Duration;
 use ureq::Agent;
@@ -32,10 +32,6 @@ use ureq::Agent;
 const NAME: &str = "webhook";
 /// Requests under way at a time. All revisions of an alert go through one lane, in order.
 const LANES: usize = 4;
-/// The pause before the first repetition.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// The longest answer that is read to keep a connection in use.
-const ANSWER_LIMIT: u64 = 64 << 10;
 
 /// How alerts are posted.
 #[derive(Clone)]
@@ -76,16 +72,6 @@ struct Undeliverable<'a> {
     attempts: u32,
     reason: &'a str,
     alert: &'a RawValue,
-}
-
-/// What an attempt came to.
-#[derive(Debug, PartialEq, Eq)]
-enum Attempt {
-    Delivered,
-    /// Another attempt may help; the receiver may have said how long to wait before it.
-    Failed(String, Option<Duration>),
-    /// It will not.
-    Refused(String),
 }
 
 impl Webhook {
@@ -129,7 +115,7 @@ impl Webhook {
             };
             if let Some(reason) = reason {
                 self.put_aside(post, attempts, &reason)?;
-                context.meter.undeliverable();
+                context.meter.undeliverable(1);
             }
             lane.pop_front();
         }
@@ -147,15 +133,10 @@ impl Webhook {
         if let Some(secret) = &self.settings.secret {
             request = request.header("X-Fundwatch-Signature", signature(secret, &timestamp, &post.body));
         }
-        let mut answer = match request.send(post.body.as_bytes()) {
-            Ok(answer) => answer,
-            Err(error) => return Attempt::Failed(format!("no answer: {error}"), None),
-        };
-        let status = answer.status();
-        let wait = answer.headers().get("retry-after").and_then(|text| text.to_str().ok()?.trim().parse().ok());
-        // The connection can serve again only when the answer was read; where that fails the answer still counts.
-        drop(answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec());
-        judge(status.as_u16(), wait.map(Duration::from_secs))
+        match post::send(request, post.body.as_bytes()) {
+            Ok(Answer { status, wait, .. }) => judge(status, wait),
+            Err(reason) => Attempt::Failed(reason, None),
+        }
     }
 
     fn put_aside(&self, post: &Post, attempts: u32, reason: &str) -> Result<(), SinkError> {
@@ -174,14 +155,6 @@ fn judge(status: u16, wait: Option<Duration>) -> Attempt {
         408 | 429 | 500..600 => Attempt::Failed(format!("the answer was {status}"), wait),
         _ => Attempt::Refused(format!("the answer was {status}")),
     }
-}
-
-/// The pause after so many attempts: it doubles up to the longest one, and between half and all of it is taken,
-/// by the alert and the attempt, so that the repetitions of several processes spread out.
-fn pause(attempts: u32, longest: Duration, key: &str) -> Duration {
-    let whole = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1))).min(longest);
-    let hash = foldhash::fast::FixedState::default().hash_one((key, attempts));
-    whole.mul_f64(0.5 + (hash >> 11) as f64 / (1_u64 << 54) as f64)
 }
 
 /// The signature header's value.
@@ -217,7 +190,10 @@ impl Sink<Alert> for Webhook {
             threads.into_iter().map(|thread| thread.join().expect("a lane does not panic")).collect::<Vec<_>>()
         });
         self.lanes = lanes;
-        outcomes.into_iter().collect()
+        outcomes.into_iter().collect::<Result<(), SinkError>>()?;
+        // What was put aside is no trouble any more.
+        context.works(NAME);
+        Ok(())
     }
 }
 
@@ -234,16 +210,6 @@ mod tests {
         for status in [301, 400, 401, 404, 410, 422] {
             assert!(matches!(judge(status, None), Attempt::Refused(_)), "{status}");
         }
-    }
-
-    #[test]
-    fn pauses_double_up_to_the_longest_and_differ() {
-        let longest = Duration::from_secs(30);
-        for (attempts, whole) in [(1, 0.2), (2, 0.4), (5, 3.2), (9, 30.0), (40, 30.0)] {
-            let pause = pause(attempts, longest, "key").as_secs_f64();
-            assert!(pause >= whole * 0.5 && pause <= whole, "{attempts}: {pause}");
-        }
-        assert_ne!(pause(3, longest, "a"), pause(3, longest, "b"));
     }
 
     #[test]

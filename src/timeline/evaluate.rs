@@ -34,10 +34,12 @@ impl TimelineShard {
         let mut found = Vec::new();
         if world.visits.settlements(visit).nth(1).is_some() {
             let settlements = world.settlements_of(visit);
+            let mut lap = self.costs.begin();
             for (number, detection) in rules(world, &world.plan.visit_settlements) {
                 if let Detection::Repeat(rule) = detection {
                     repeat::in_visit(world, number, rule, &settlements, &mut found);
                 }
+                self.costs.count(number, &mut lap);
             }
         }
         self.held.replace(key, Part::Whole, found, changes);
@@ -54,6 +56,7 @@ impl TimelineShard {
         let facts = VisitFacts { visit, details, over_refunds, stay: world.visits.stay(visit) };
         let marks = details.iter().fold(0, |marks, detail| marks | detail.passes);
         let mut found = Vec::new();
+        let mut lap = self.costs.begin();
         for (number, detection) in rules(world, &world.plan.visit_details) {
             match detection {
                 Detection::ExclusivePair(rule) if marks & VISIT_ITEM != 0 => {
@@ -70,6 +73,7 @@ impl TimelineShard {
                 }
                 _ => {}
             }
+            self.costs.count(number, &mut lap);
         }
         self.held.replace(Key::VisitDetails(visit), Part::Whole, found, changes);
     }
@@ -99,12 +103,14 @@ impl TimelineShard {
         for person in keys.stays {
             let stays = self.stays_of(person, world);
             let mut found = Vec::new();
+            let mut lap = self.costs.begin();
             for (number, detection) in rules(world, &world.plan.person_stays) {
                 match detection {
                     Detection::NextStay(rule) => next_stay::in_stays(world, number, rule, &stays, &mut found),
                     Detection::Overlap(rule) => overlap::in_stays(world, number, rule, &stays, &mut found),
                     _ => {}
                 }
+                self.costs.count(number, &mut lap);
             }
             self.held.replace(Key::Stays(person), Part::Whole, found, changes);
         }
@@ -114,14 +120,17 @@ impl TimelineShard {
             let stays = visits.iter().filter_map(|visit| world.visits.stay(*visit)).filter(here).copied();
             let stays = in_order(stays.collect(), world);
             let mut found = Vec::new();
+            let mut lap = self.costs.begin();
             for (number, detection) in rules(world, &world.plan.bed_stays) {
                 if let Detection::Overlap(rule) = detection {
                     overlap::in_stays(world, number, rule, &stays, &mut found);
                 }
+                self.costs.count(number, &mut lap);
             }
             self.held.replace(Key::Bed(institution, bed), Part::Whole, found, changes);
         }
         for (person, institution, time) in keys.at_institution {
+            let mut lap = self.costs.begin();
             for (number, detection) in rules(world, &world.plan.person_institution) {
                 let Detection::Repeat(rule) = detection else {
                     continue;
@@ -137,11 +146,13 @@ impl TimelineShard {
                     here.retain(|settlement| settlement.row.fixmedins_code == institution);
                     repeat::at_institution(world, number, rule, &world.in_order(here), &mut found);
                 }
+                self.costs.count(number, &mut lap);
                 let key = Key::PersonInstitution(person, institution);
                 self.held.replace(key, Part::Of(number, first, last), found, changes);
             }
         }
         for (institution, time) in keys.runs {
+            let mut lap = self.costs.begin();
             for (number, detection) in rules(world, &world.plan.institution) {
                 let (Detection::Run(rule), Some(timeline)) = (detection, self.institutions.get(&institution)) else {
                     continue;
@@ -151,6 +162,7 @@ impl TimelineShard {
                 if entries.len() >= rule.at_least {
                     run::at_institution(world, number, rule, &world.in_order(live(&entries, world)), &mut found);
                 }
+                self.costs.count(number, &mut lap);
                 self.held.replace(Key::Institution(institution), Part::Of(number, first, last), found, changes);
             }
         }
@@ -168,6 +180,7 @@ impl TimelineShard {
         if let Some(settlement) = world.settlements.live(id).filter(|live| live.row.psn_no == person) {
             let mut stays = None;
             let mut death = None;
+            let mut lap = self.costs.begin();
             for (number, detection) in rules(world, &world.plan.settlement) {
                 match detection {
                     Detection::Threshold(rule) => {
@@ -185,6 +198,7 @@ impl TimelineShard {
                     }
                     _ => {}
                 }
+                self.costs.count(number, &mut lap);
             }
         }
         self.held.replace(Key::Settlement(person, id), Part::Whole, found, changes);
@@ -194,6 +208,7 @@ impl TimelineShard {
         let entries = self.persons.entry(world.ids.persons.index_of(person.0)).on(day);
         let mut found = Vec::new();
         let mut settlements = None;
+        let mut lap = self.costs.begin();
         for (number, detection) in rules(world, &world.plan.day_settlements) {
             if let Detection::DistinctCount(rule) = detection
                 && entries.len() as i64 >= rule.at_least
@@ -201,6 +216,7 @@ impl TimelineShard {
                 let settlements = settlements.get_or_insert_with(|| world.in_order(live(entries, world)));
                 distinct_count::in_day(world, number, rule, day, settlements, &mut found);
             }
+            self.costs.count(number, &mut lap);
         }
         self.held.replace(Key::DaySettlements(person, day), Part::Whole, found, changes);
     }
@@ -221,6 +237,7 @@ impl TimelineShard {
         if !details.is_empty() {
             let text = person.string(world.ids);
             let facts = DayFacts { day, person: &text, details: &details };
+            let mut lap = self.costs.begin();
             for (number, detection) in rules(world, &world.plan.day_details) {
                 match detection {
                     Detection::ExclusivePair(rule) => {
@@ -231,6 +248,7 @@ impl TimelineShard {
                     }
                     _ => {}
                 }
+                self.costs.count(number, &mut lap);
             }
         }
         self.held.replace(Key::DayDetails(person, day), Part::Whole, found, changes);

@@ -5,6 +5,7 @@
 //! the live records. An entry may outlive the fact it points to (a stay that is cancelled, a detail that moved
 //! to another day); whoever reads looks at the live fact and passes over what is gone.
 
+pub mod cost;
 mod evaluate;
 pub mod held;
 pub mod institutions;

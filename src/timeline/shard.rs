@@ -1,5 +1,6 @@
 //! The timelines of a shard, and the way of a batch through them.
 
+use super::cost::Costs;
 use super::held::{FindingChange, HeldAlerts};
 use super::institutions::Institution;
 use super::persons::Person;
@@ -20,6 +21,8 @@ pub struct TimelineShard {
     pub(super) institutions: Map<InstitutionId, Institution>,
     /// What was found before.
     pub held: HeldAlerts,
+    /// What evaluating the rules took.
+    pub costs: Costs,
     /// Keys that changed and are not evaluated yet.
     gathered: Keys,
     /// Days that changed since models last asked, where they watch.

@@ -1,6 +1,7 @@
 //! One test program: the engine against its oracle, and the program as its users run it.
 
 mod accounting;
+mod alertmanager;
 mod backtest;
 mod city;
 mod config;
@@ -11,6 +12,7 @@ mod http;
 mod kafka;
 mod kills;
 mod labelled;
+mod metrics;
 mod models;
 mod notebook;
 mod reference;

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Generous, so that it raises something in an ordinary city.
-const MODEL: &str = r#"
+pub const MODEL: &str = r#"
 id = "T-1"
 name = { zh = "医师周行为异常", en = "an unusual week" }
 entity = "doctor"
@@ -52,9 +52,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 fn city() -> (City, Vec<Vec<u8>>) {
     let city = City::simulate(3_000, 35, 5);
-    let records = fs::read(city.records()).expect("records");
-    let lines = records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect();
+    let lines = lines_of(&city);
     (city, lines)
+}
+
+/// The records of a city.
+pub fn lines_of(city: &City) -> Vec<Vec<u8>> {
+    let records = fs::read(city.records()).expect("records");
+    records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
 fn engine(shards: usize, threads: usize) -> Engine {
@@ -237,7 +242,7 @@ fn models_go_on_from_a_checkpoint() {
 }
 
 /// A folder of models, with one trained on a city.
-fn train(lines: &[Vec<u8>], models: &Path, model: &str) {
+pub fn train(lines: &[Vec<u8>], models: &Path, model: &str) {
     let trained = trained_as(model, lines);
     trained.write(&models.join(&trained.model().id)).expect("there is room");
 }

@@ -1,5 +1,6 @@
 //! The sinks, each with what can go wrong outside.
 
+mod alertmanager;
 mod delivery;
 mod files;
 mod kafka;

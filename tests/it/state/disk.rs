@@ -39,9 +39,12 @@ fn a_full_disk_stops_no_alert() {
 
     // Nothing can be written, then little, then everything.
     for (part, bytes) in [(parts[1], "0"), (parts[2], "2000")] {
+        let failures = |running: &Running| running.metric("fundwatch_checkpoint_failures_total");
+        let before = failures(&running).expect("it is there from the start");
         limit_files(&running, bytes);
         setup.send(part);
         seen = setup.wait_for_more_alerts(seen, &mut running);
+        wait_until("attempts that fail are counted", LIMIT, || failures(&running).filter(|count| *count > before));
         let trouble = wait_until("it says so", LIMIT, || running.status()["trouble"].as_str().map(str::to_owned));
         assert!(trouble.contains("state"), "{trouble}");
         assert_eq!(running.get("/readyz").0, 200, "alerts are up to date");

@@ -11,8 +11,16 @@ use std::time::Duration;
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// Method, path and version.
+    pub line: String,
     pub headers: BTreeMap<String, String>,
     pub body: String,
+}
+
+impl Request {
+    fn key(&self) -> String {
+        self.headers.get("idempotency-key").cloned().unwrap_or_default()
+    }
 }
 
 /// What a receiver does with a request.
@@ -29,7 +37,7 @@ pub enum Answer {
 pub struct Receiver {
     pub url: String,
     pub requests: Arc<Mutex<Vec<Request>>>,
-    /// Keys of what was answered with 200, in order.
+    /// Idempotency keys of what was answered with 200, in order; empty where a request has none.
     pub taken: Arc<Mutex<Vec<String>>>,
 }
 
@@ -58,7 +66,7 @@ impl Receiver {
 
     /// The keys of all requests, in order.
     pub fn keys(&self) -> Vec<String> {
-        self.requests.lock().iter().map(|request| request.headers["idempotency-key"].clone()).collect()
+        self.requests.lock().iter().map(Request::key).collect()
     }
 }
 
@@ -77,7 +85,7 @@ fn serve(
     let mut reader = BufReader::new(stream.try_clone().expect("the stream"));
     let mut writer = stream;
     while let Some(request) = read_request(&mut reader) {
-        let key = request.headers["idempotency-key"].clone();
+        let key = request.key();
         requests.lock().push(request);
         match temper(number.fetch_add(1, Ordering::Relaxed)) {
             Answer::Status(status, headers) => {
@@ -107,5 +115,5 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     }
     let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { headers, body: String::from_utf8(body).ok()? })
+    Some(Request { line: line.trim().to_owned(), headers, body: String::from_utf8(body).ok()? })
 }
