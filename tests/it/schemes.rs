@@ -212,13 +212,14 @@ fn what_no_rule_covers_is_found_by_models() {
         println!("{model:<9} {all:>6} {wrong:>7} {of_all:>7.3} {after:>38} {wrong_after:>7} {of_after:>7.3}");
     }
 
-    // Over ten cities models find some 0.7 of the weeks with schemes (0.6 over the first two), and 44 of 317 alerts are false. q promises 0.1, which is not kept yet (docs/models.md);
-    // what is asserted is that it does not get worse.
+    // Over ten cities models find 0.59 of the weeks with schemes, and 20 of 239 alerts are false, where q promises 0.1
+    // (docs/models.md). Over two cities chance is large.
     let sum = |of: fn(&Recall) -> usize| recalls.values().map(of).sum::<usize>();
     let weeks = share(sum(|recall| recall.weeks_found), sum(|recall| recall.schemes) * AFTER as usize);
-    assert!(weeks >= 0.5, "{weeks} of the weeks with schemes have an alert");
+    assert!(weeks >= 0.45, "{weeks} of the weeks with schemes have an alert");
     let [all, wrong] = [0, 1].map(|column| shares.values().map(|counts| counts[column]).sum::<usize>());
-    assert!(share(wrong, all) <= 0.2, "{wrong} of {all} alerts are false");
+    let most = if seeds < 10 { 0.2 } else { 0.1 };
+    assert!(share(wrong, all) <= most, "{wrong} of {all} alerts are false");
 }
 
 /// The rules find what was planted for them, as without schemes, and nothing of the schemes.
