@@ -212,7 +212,7 @@ fn what_no_rule_covers_is_found_by_models() {
         println!("{model:<9} {all:>6} {wrong:>7} {of_all:>7.3} {after:>38} {wrong_after:>7} {of_after:>7.3}");
     }
 
-    // Over ten cities models find 0.59 of the weeks with schemes, and 20 of 239 alerts are false, where q promises 0.1
+    // Over twenty cities models find 0.58 of the weeks with schemes, and 38 of 476 alerts are false, where q promises 0.1
     // (docs/models.md). Over two cities chance is large.
     let sum = |of: fn(&Recall) -> usize| recalls.values().map(of).sum::<usize>();
     let weeks = share(sum(|recall| recall.weeks_found), sum(|recall| recall.schemes) * AFTER as usize);
