@@ -101,14 +101,14 @@ impl ModelMetrics {
 
     fn report(&self, report: &Report) {
         let (model, all) = (report.model.as_str(), report.scores.len());
-        let usual = all - report.raised - report.cut;
-        for (decision, count) in [("raised", report.raised), ("cut", report.cut), ("usual", usual)] {
+        let whole = GroupCounts { raised: report.raised, cut: report.cut, usual: all - report.raised - report.cut };
+        for (decision, count) in whole.by_decision() {
             self.entities.with_label_values(&[model, decision]).set(count as i64);
         }
         self.window.with_label_values(&[model]).set(report.window.start().0);
-        for (peers, GroupCounts { raised, cut, usual }) in &report.groups {
-            for (decision, count) in [("raised", raised), ("cut", cut), ("usual", usual)] {
-                self.groups.with_label_values(&[model, peers, decision]).set(*count as i64);
+        for (peers, counts) in &report.groups {
+            for (decision, count) in counts.by_decision() {
+                self.groups.with_label_values(&[model, peers, decision]).set(count as i64);
             }
         }
         self.budget.with_label_values(&[model]).set(report.budget as i64);

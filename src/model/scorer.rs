@@ -78,6 +78,14 @@ pub struct GroupCounts {
     pub usual: usize,
 }
 
+impl GroupCounts {
+    /// The counts with the words of metrics for them.
+    pub fn by_decision(self) -> [(&'static str, usize); 3] {
+        [(Decision::Raised, self.raised), (Decision::Cut, self.cut), (Decision::Usual, self.usual)]
+            .map(|(decision, count)| (decision.word(), count))
+    }
+}
+
 /// An institution with one of the highest scores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopInstitution {
