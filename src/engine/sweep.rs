@@ -4,7 +4,7 @@
 //!    on every id that is looked up is noted, so nothing that comes meanwhile needs to be walked. Nothing is dropped
 //!    meanwhile, so nothing can go on being held by who got it from a place that was not walked yet.
 //! 2. *Persons*: what their timelines point to and is gone is taken out, since the ids of it may soon stand for others.
-//! 3. What is small is marked and swept in one step. From here on the log of changes writes texts down anew.
+//! 3. Timelines of institutions lose what is gone, and what is small is marked and swept, in one step. From here on the log of changes writes texts down anew.
 //! 4. *Forgetting*: the ids of the large tables that are neither marked nor noted are forgotten.
 
 use super::Engine;
@@ -125,6 +125,8 @@ impl Engine {
 
     /// Step 3.
     fn sweep_small(&mut self, walks: Vec<Walk>) -> Sweep {
+        let world = World::new(&self.plan, &self.settlements, &self.visits, &self.ids, self.watch);
+        self.timelines.iter_mut().for_each(|shard| shard.forget_of_institutions(&world));
         self.end_generation();
         let of_shard = |(shard, Walk { mut marks, .. }): (usize, Walk)| {
             self.settlements[shard].mark_names(&mut marks);
