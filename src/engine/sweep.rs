@@ -16,7 +16,7 @@ use std::ops::Range;
 
 /// Places that are walked for each line of a batch, and with every batch.
 const PER_LINE: usize = 24;
-const EACH_BATCH: usize = 1_024;
+const EACH_BATCH: usize = 256;
 
 /// How far it has come.
 #[derive(Default)]
