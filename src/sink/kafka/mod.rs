@@ -1,8 +1,8 @@
 //! Kafka topics as sinks: alerts keyed by `alert_id`, and dead letters as they came.
 //!
 //! Every message is produced idempotently with `acks=all`, and a flush returns when the broker has confirmed
-//! each. Deliveries are awaited by polling in steps of a millisecond: the client's own `flush` polls in steps
-//! of 100 ms and, since rdkafka 0.38, does not return early (streams.md, section 5, B1).
+//! each. Deliveries are asked for every millisecond ([`await_a_step`]): the client's own `flush` polls in steps
+//! of 100 ms and, since rdkafka 0.38, does not return early (streams.md, section 5, B1), and its `poll` spins.
 //!
 //! Alerts go out in transactions, a flush each, under one transactional id: whoever reads what is committed sees each
 //! revision once. Where the outcome of a transaction is not known, or the broker has fenced the producer, a new one ends
@@ -279,7 +279,7 @@ impl KafkaTopic {
             if context.stopping() {
                 return Err(SinkError::Interrupted);
             }
-            producer.poll(STEP);
+            await_a_step(producer);
         }
         let deliveries = std::mem::take(&mut *self.deliveries.0.lock());
         let places: Result<Vec<_>, _> = deliveries.into_iter().map(|(_, delivery)| delivery).collect();
@@ -316,7 +316,7 @@ impl KafkaTopic {
         }
         // Whatever was handed over comes back, if only when it times out inside the client.
         while producer.in_flight_count() > 0 && !context.stopping() {
-            producer.poll(STEP);
+            await_a_step(producer);
         }
         let mut confirmed = vec![false; self.waiting.len()];
         for (number, delivery) in self.deliveries.0.lock().drain(..) {
@@ -365,8 +365,18 @@ impl KafkaTopic {
             if context.stopping() {
                 return Err(SinkError::Interrupted);
             }
-            producer.poll(STEP);
+            await_a_step(producer);
         }
+    }
+}
+
+/// Takes what the broker has confirmed, or waits a step. To `poll` with a time instead would spin through the last millisecond of
+/// it: rdkafka cuts what remains down to whole milliseconds, and asks again without a pause until the time is over.
+fn await_a_step(producer: &BaseProducer<Deliveries>) {
+    let before = producer.in_flight_count();
+    producer.poll(Duration::ZERO);
+    if producer.in_flight_count() == before {
+        std::thread::sleep(STEP);
     }
 }
 
