@@ -12,6 +12,7 @@ use crate::record::{Batch, Day, InstitutionId, SettlementId, VisitId};
 use crate::timeline::held::FindingChange;
 use crate::timeline::shard::{News, TimelineShard};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// The least messages that are worth a thread of their own.
 const LEAST_CHUNK: usize = 64;
@@ -318,19 +319,27 @@ impl Engine {
         }
     }
 
+    /// Evaluates the filters of the rules in place on all records, a part of them at a time.
+    pub(super) fn refilter(&mut self) {
+        let (ids, plan) = (self.ids.clone(), self.plan.clone());
+        for part in parts(self.settlements.iter().map(|shard| shard.places()).max()) {
+            let given = vec![part; ids.shards()];
+            self.workers.each(&mut self.settlements, given, |_, shard, part| shard.refilter(part, &plan, &ids));
+        }
+        for part in parts(self.visits.iter().map(|shard| shard.places()).max()) {
+            let given = vec![part; ids.shards()];
+            self.workers.each(&mut self.visits, given, |number, shard, part| shard.refilter(part, &plan, &ids, number));
+        }
+    }
+
     /// Builds all timelines again from the live records, under the rules in place, a part of the records at a time.
     pub(super) fn rebuild(&mut self) -> Vec<FindingChange> {
-        /// Places of a shard that are looked at at once.
-        const PART: usize = 4_096;
-        let (ids, plan) = (self.ids.clone(), self.plan.clone());
+        let ids = self.ids.clone();
         let shards = ids.shards();
-        let parts = |places: usize| (0..places).step_by(PART).map(|start| start..start + PART);
         self.timelines = (0..shards).map(|_| TimelineShard::default()).collect();
-        let places = self.settlements.iter().map(|shard| shard.places()).max().unwrap_or(0);
-        for part in parts(places) {
+        for part in parts(self.settlements.iter().map(|shard| shard.places()).max()) {
             let given = vec![part.clone(); shards];
-            let changes =
-                self.workers.each(&mut self.settlements, given, |_, shard, part| shard.refilter(part, &plan, &ids));
+            let changes = self.workers.each(&mut self.settlements, given, |_, shard, part| shard.retell(part));
             let changes: Vec<SettlementChange> = changes.into_iter().flatten().collect();
             let refunds: Vec<RefundChange> =
                 self.settlements.iter().flat_map(|shard| shard.refunds(part.clone())).collect();
@@ -341,12 +350,10 @@ impl Engine {
             });
         }
         let mut findings = Vec::new();
-        let places = self.visits.iter().map(|shard| shard.places()).max().unwrap_or(0);
-        for part in parts(places) {
+        for part in parts(self.visits.iter().map(|shard| shard.places()).max()) {
             let given = vec![part; shards];
-            let visits = self
-                .workers
-                .each(&mut self.visits, given, |number, shard, part| shard.reopen(part, &plan, &ids, number));
+            let visits =
+                self.workers.each(&mut self.visits, given, |number, shard, part| shard.retell(part, &ids, number));
             let all = |visits: Vec<VisitId>| visits.into_iter().map(|visit| (visit, SettlementId::ABSENT)).collect();
             let rechecks = visits.into_iter().map(all).collect();
             let (checks, funds) = (crate::live::mail(&ids), crate::live::mail(&ids));
@@ -360,4 +367,10 @@ impl Engine {
         }));
         findings
     }
+}
+
+/// The places up to the end of the longest shard, in parts that are looked at at once.
+fn parts(end: Option<usize>) -> impl Iterator<Item = Range<usize>> {
+    const PART: usize = 4_096;
+    (0..end.unwrap_or(0)).step_by(PART).map(|start| start..start + PART)
 }

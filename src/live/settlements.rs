@@ -371,25 +371,24 @@ impl SettlementShard {
         }
     }
 
-    /// Evaluates the settlement filters of new rules on the settlements at some places, and tells all that is live
-    /// there as if it were new.
-    pub fn refilter(&mut self, places: Range<usize>, rules: &RuleSet, ids: &Ids) -> Vec<SettlementChange> {
+    /// Evaluates the settlement filters of new rules on the settlements at some places.
+    pub fn refilter(&mut self, places: Range<usize>, rules: &RuleSet, ids: &Ids) {
         let known: Vec<(usize, LiveSettlement)> =
             places.filter_map(|place| Some((place, self.states.get(place)?.read(&self.heap)?))).collect();
         let rows: Vec<&Settlement> = known.iter().map(|(_, settlement)| &settlement.row).collect();
         let verdicts = rules.settlement_filters.evaluate(&rows, ids, &rules.classes);
-        let mut changes = Vec::with_capacity(known.len());
-        for ((place, settlement), passes) in known.iter().zip(verdicts) {
-            let after = LiveSettlement { passes, ..*settlement };
-            let state = self.states.entry(*place);
+        for ((place, settlement), passes) in known.into_iter().zip(verdicts) {
             if passes != settlement.passes {
-                state.write(&after, &mut self.heap);
-            }
-            if state.standing.is_live() {
-                changes.push(SettlementChange { id: after.row.setl_id, before: None, after: Some(after) });
+                self.states.entry(place).write(&LiveSettlement { passes, ..settlement }, &mut self.heap);
             }
         }
-        changes
+    }
+
+    /// Tells all that is live at some places as if it were new.
+    pub fn retell(&self, places: Range<usize>) -> Vec<SettlementChange> {
+        let live = places.filter_map(|place| self.states.get(place).filter(|state| state.standing.is_live()));
+        let rows = live.filter_map(|state| state.read(&self.heap));
+        rows.map(|live| SettlementChange { id: live.row.setl_id, before: None, after: Some(live) }).collect()
     }
 
     /// Takes back what was known of versions of a settlement that are not kept.

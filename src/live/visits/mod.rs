@@ -2,7 +2,11 @@
 //!
 //! A shard owns the visits it is given. In a batch it pairs refunds that name no settlement
 //! ([`VisitShard::pair`]), then receives what arrived and finds what is live now ([`VisitShard::receive`]). What it
-//! tells the timelines is the cause of a change, not its effect: whoever is told looks again at the live facts.
+//! tells the timelines is the cause of a change, not its effect: whoever is told looks again at the live facts, by
+//! [`read::Visits`]. What becomes of visits between batches is in [`hold`].
+
+pub mod hold;
+pub mod read;
 
 use super::checks::{CheckNews, Checks};
 use super::details::{self, DetailRow, LiveDetails};
@@ -14,14 +18,12 @@ use super::{Mail, Receipts, mail};
 use crate::detect::plan::{DAY_ITEM, Plan};
 use crate::record::decode::{Line, Rows};
 use crate::record::heap::{Heap, Place};
-use crate::record::marks::Marks;
 use crate::record::{
     Admission, AdmissionCancel, CheckId, Day, Discharge, DischargeCancel, FeeDetail, FeeDetailDelete, Ids,
     InstitutionId, PersonId, Record, Settlement, SettlementId, Time, VisitId,
 };
 use crate::rules::rule::Map;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 #[derive(Default)]
 struct State {
@@ -68,17 +70,6 @@ impl State {
         let stay = extra.map_or(Time::ABSENT, |extra| extra.records.latest());
         settled.chain(seen.map(|check| check.check_time)).chain(Some(stay)).max().unwrap_or(Time::ABSENT)
     }
-}
-
-/// What goes with a visit that is over.
-#[derive(Default)]
-pub struct Gone {
-    /// Its settlements.
-    pub settlements: Vec<SettlementId>,
-    /// Its checks.
-    pub checks: Vec<CheckId>,
-    /// The persons that its records name; some more than once.
-    pub persons: Vec<PersonId>,
 }
 
 /// A visit that the batch at hand touches, unpacked.
@@ -158,20 +149,6 @@ pub struct VisitShard {
     places: Map<VisitId, usize>,
     /// Visits of which the batch at hand brought something new.
     touched: Vec<VisitId>,
-}
-
-/// All that was received of a visit, settlements and checks apart.
-pub struct VisitContent<'a> {
-    /// Which.
-    pub visit: VisitId,
-    /// Its packed details; see [`details::unpack`].
-    pub block: &'a [u8],
-    /// Deletes of details.
-    pub deletes: &'a [FeeDetailDelete],
-    /// The records of its stay.
-    pub records: &'a StayRecords,
-    /// Hashes of versions that are not kept.
-    pub hashes: &'a [u64],
 }
 
 impl VisitShard {
@@ -456,150 +433,9 @@ impl VisitShard {
         extra.death = death;
     }
 
-    /// Whether there may be visits all of whose records are from before the horizon.
-    pub fn is_due(&self, horizon: Day) -> bool {
-        self.due.first_key_value().is_some_and(|(day, _)| *day < horizon)
-    }
-
-    /// Some of the visits that may be over, `most` at most.
-    fn take_due(&mut self, horizon: Day, most: usize) -> Vec<VisitId> {
-        let mut taken = Vec::new();
-        while taken.len() < most {
-            let Some(mut day) = self.due.first_entry().filter(|day| *day.key() < horizon) else {
-                break;
-            };
-            let visits = day.get_mut();
-            let kept = visits.len().saturating_sub(most - taken.len());
-            taken.extend(visits.drain(kept..));
-            if visits.is_empty() {
-                day.remove();
-            }
-        }
-        taken
-    }
-
-    /// Drops visits all of whose records are from before the horizon, of `most` that may be, and names what hangs on
-    /// them.
-    pub fn expire(&mut self, horizon: Day, most: usize, settlements: Settlements<'_>, checks: Checks<'_>) -> Gone {
-        let ids = settlements.ids;
-        let mut gone = Gone::default();
-        let mut rows = Vec::new();
-        for visit in self.take_due(horizon, most) {
-            let state = self.states.entry(ids.visits.index_of(visit.0));
-            details::open(self.heap.get(state.block), visit, &mut rows, ids);
-            let latest = details::latest(&rows).max(state.latest(settlements, checks));
-            if latest.day() >= horizon {
-                self.due.entry(latest.day()).or_default().push(visit);
-                continue;
-            }
-            self.rows -= rows.len();
-            gone.settlements.extend(state.settlements());
-            gone.persons.extend(state.settlements().filter_map(|id| settlements.kept(id)).map(|row| row.psn_no));
-            gone.persons.extend(rows.iter().map(|row| row.row.psn_no));
-            let records = state.extra.iter().map(|extra| &extra.records);
-            gone.persons.extend(records.flat_map(StayRecords::persons));
-            gone.checks.extend(state.extra.iter().flat_map(|extra| &extra.checks));
-            self.heap.free(state.block);
-            *state = State::default();
-            self.superseded.forget(visit.0);
-        }
-        // What the last batch opened may be gone now.
-        self.opened.clear();
-        self.places.clear();
-        gone
-    }
-
-    /// Marks the ids in use at some places.
-    pub fn mark(&self, places: Range<usize>, marks: &mut Marks, ids: &Ids, shard: usize) {
-        let mut rows = Vec::new();
-        for index in places {
-            let Some(state) = self.states.get(index).filter(|state| state.due) else {
-                continue;
-            };
-            let visit = VisitId(ids.visits.id_at(shard, index));
-            marks.visits.mark(visit.0);
-            state.settlements().for_each(|id| marks.settlements.mark(id.0));
-            details::open(self.heap.get(state.block), visit, &mut rows, ids);
-            details::mark(&rows, marks, ids);
-            let Some(extra) = &state.extra else {
-                continue;
-            };
-            extra.deletes.iter().for_each(|row| row.mark(marks));
-            extra.records.admission.iter().for_each(|row| row.mark(marks));
-            extra.records.discharges.iter().for_each(|row| row.mark(marks));
-            extra.records.admission_cancels.iter().for_each(|row| row.mark(marks));
-            extra.records.discharge_cancels.iter().for_each(|row| row.mark(marks));
-            extra.checks.iter().for_each(|check| marks.checks.mark(check.0));
-        }
-    }
-
-    /// Takes back what was known of versions of a visit's records that are not kept.
-    pub fn restore(&mut self, visit: VisitId, hashes: &[u64]) {
-        hashes.iter().for_each(|hash| self.superseded.add(visit.0, *hash));
-    }
-
-    /// The visits of which something new came since the last call.
-    pub fn take_touched(&mut self) -> Vec<VisitId> {
-        std::mem::take(&mut self.touched)
-    }
-
-    /// How many places there are, empty ones too.
-    pub fn places(&self) -> usize {
-        self.states.end()
-    }
-
-    /// What was received of a visit; `None` where nothing is.
-    pub fn content(&self, visit: VisitId, ids: &Ids) -> Option<VisitContent<'_>> {
-        static NONE: StayRecords = StayRecords::NONE;
-        let state = self.states.get(ids.visits.index_of(visit.0)).filter(|state| state.due)?;
-        let extra = state.extra.as_deref();
-        Some(VisitContent {
-            visit,
-            block: self.heap.get(state.block),
-            deletes: extra.map_or(&[], |extra| &extra.deletes),
-            records: extra.map_or(&NONE, |extra| &extra.records),
-            hashes: self.superseded.hashes(visit.0),
-        })
-    }
-
-    /// How many versions of fee details are held.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// The visits that the last batch touched.
     pub fn opened(&self) -> &[OpenVisit] {
         &self.opened
-    }
-
-    /// Opens the visits at some places as if everything in them were new, with the verdicts of new rules.
-    pub fn reopen(&mut self, places: Range<usize>, plan: &Plan, ids: &Ids, shard: usize) -> Vec<VisitId> {
-        let mut visits = Vec::new();
-        let mut rows = Vec::new();
-        for index in places.start..places.end.min(self.states.end()) {
-            if !self.states.get(index).is_some_and(|state| state.due) {
-                continue;
-            }
-            let state = self.states.entry(index);
-            if let Some(extra) = state.extra.as_mut() {
-                extra.stay = None;
-                extra.death = None;
-            }
-            let visit = VisitId(ids.visits.id_at(shard, index));
-            details::open(self.heap.get(state.block), visit, &mut rows, ids);
-            let records: Rows<FeeDetail> = rows.iter().map(|row| (0, row.row)).collect();
-            let mut same = true;
-            for (row, passes) in rows.iter_mut().zip(plan.detail_verdicts(&records, ids)) {
-                same &= row.passes == passes;
-                row.passes = passes;
-            }
-            if !same {
-                let block = details::close(&rows, &[], 0, ids);
-                state.block = self.heap.replace(state.block, &block);
-            }
-            visits.push(visit);
-        }
-        visits
     }
 }
 
@@ -651,66 +487,4 @@ fn pairs(state: &State, settlements: Settlements<'_>) -> Vec<SettlementId> {
         }
     }
     paired
-}
-
-/// All visits, to read.
-#[derive(Clone, Copy)]
-pub struct Visits<'a> {
-    /// By shard.
-    pub shards: &'a [VisitShard],
-    /// The tables of ids.
-    pub ids: &'a Ids,
-}
-
-impl<'a> Visits<'a> {
-    /// Whether anything is held of a visit.
-    pub fn is_known(&self, visit: VisitId) -> bool {
-        self.state(visit).is_some_and(|state| state.due)
-    }
-
-    fn state(&self, visit: VisitId) -> Option<&'a State> {
-        let table = &self.ids.visits;
-        self.shards[table.shard_of(visit.0)].states.get(table.index_of(visit.0))
-    }
-
-    /// The settlements of a visit, live or not.
-    pub fn settlements(&self, visit: VisitId) -> impl Iterator<Item = SettlementId> + 'a {
-        self.state(visit).into_iter().flat_map(State::settlements)
-    }
-
-    /// The stay that a visit is.
-    pub fn stay(&self, visit: VisitId) -> Option<&'a Stay> {
-        self.state(visit)?.extra.as_ref()?.stay.as_ref()
-    }
-
-    /// The live discharge of a visit.
-    pub fn discharge(&self, visit: VisitId) -> Option<&'a Discharge> {
-        self.state(visit)?.extra.as_ref()?.records.discharge(self.ids)
-    }
-
-    /// The admission of a visit and the discharge before it.
-    pub fn reversed(&self, visit: VisitId) -> Option<(&'a Admission, &'a Discharge)> {
-        self.state(visit)?.extra.as_ref()?.records.reversed(self.ids)
-    }
-
-    /// The live details of a visit; of one that the batch touched they are at hand.
-    pub fn details<T>(
-        &self,
-        visit: VisitId,
-        settlements: Settlements<'_>,
-        read: impl FnOnce(&[details::LiveDetail]) -> T,
-    ) -> T {
-        let shard = &self.shards[self.ids.visits.shard_of(visit.0)];
-        if let Some(place) = shard.places.get(&visit) {
-            return read(&shard.opened[*place].live.details);
-        }
-        let mut live = LiveDetails::default();
-        if let Some(state) = self.state(visit) {
-            let mut rows = Vec::new();
-            details::open(shard.heap.get(state.block), visit, &mut rows, self.ids);
-            let deletes = state.extra.as_ref().map_or(&[][..], |extra| &extra.deletes);
-            details::live(&rows, deletes, settlements, &mut live);
-        }
-        read(&live.details)
-    }
 }
