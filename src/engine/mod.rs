@@ -191,6 +191,7 @@ impl Engine {
     /// Puts other rules in place and evaluates them on all that is held: alerts follow at once.
     pub fn replace_rules(&mut self, rules: Arc<RuleSet>) -> Vec<Alert> {
         self.plan = Arc::new(Plan::new(rules));
+        self.refilter();
         self.start_over()
     }
 
@@ -199,7 +200,7 @@ impl Engine {
         let standing = self.book.standing(self.time.start());
         let mut changes: Vec<_> = standing.map(|alert| FindingChange { alert, finding: None }).collect();
         changes.extend(self.rebuild());
-        changes.extend(self.judge());
+        changes.extend(self.judge(None));
         let alerts = self.revise(changes);
         self.record(&alerts);
         alerts

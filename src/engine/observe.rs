@@ -3,13 +3,15 @@
 use super::Engine;
 use crate::alert::{Evidence, Role};
 use crate::detect::{Watch, World};
-use crate::live::details::LiveDetail;
 use crate::live::settlements::LiveSettlement;
 use crate::live::stays::Stay;
 use crate::model::aggregate::{Aggregate, Meanings, Summing};
+use crate::model::tally::Tally;
 use crate::record::{Code, Day, Ids, InstitutionId, PersonId, SettlementId, VisitId};
-use crate::rules::rule::{Map, Set};
+use crate::rules::rule::{CLASSES, Map, Set};
 use rayon::prelude::*;
+use std::cmp::Reverse;
+use std::ops::Range;
 
 /// Whose records are summed up. By text: ids may stand for others later.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,30 +127,30 @@ impl Engine {
     /// has nothing in its window is left out.
     pub fn observe(&self, kind: EntityKind, windows: &[(Owner, Day, Day)]) -> Vec<Vec<Observation>> {
         let world = World::new(&self.plan, &self.settlements, &self.visits, &self.ids, self.watch);
-        let one = |(owner, from, to): &(Owner, Day, Day)| self.observe_one(kind, owner, *from, *to, &world);
-        self.workers.pool.install(|| windows.par_iter().map(one).collect())
+        let one = |meanings: &mut Meanings<'_>, (owner, from, to): &(Owner, Day, Day)| {
+            let mut scan = Scan::new(kind, *from..*to, &world, meanings);
+            self.scan(&mut scan, owner);
+            scan.finish(owner)
+        };
+        let windows = windows.par_iter().map_init(|| Meanings::new(&self.plan, &self.ids), one);
+        self.workers.pool.install(|| windows.collect())
     }
 
     /// The settlements that cost the fund most, [`SHOWN`] at most, of entities over days; by time and id.
     pub fn costliest(&self, kind: EntityKind, parts: &[Part]) -> Vec<Vec<Evidence>> {
         let world = World::new(&self.plan, &self.settlements, &self.visits, &self.ids, self.watch);
         let one = |part: &Part| {
-            let mut scan = Scan::new(kind, part.from, &world);
+            let mut meanings = Meanings::new(&self.plan, &self.ids);
+            let mut scan = Scan::new(kind, part.from..part.to, &world, &mut meanings);
             scan.shown = Some(Map::default());
-            self.scan(&mut scan, &part.owner, part.from, part.to);
+            self.scan(&mut scan, &part.owner);
             scan.costliest(part)
         };
         self.workers.pool.install(|| parts.par_iter().map(one).collect())
     }
 
-    fn observe_one(&self, kind: EntityKind, owner: &Owner, from: Day, to: Day, world: &World<'_>) -> Vec<Observation> {
-        let mut scan = Scan::new(kind, from, world);
-        self.scan(&mut scan, owner, from, to);
-        scan.finish(owner)
-    }
-
-    fn scan(&self, scan: &mut Scan<'_>, owner: &Owner, from: Day, to: Day) {
-        let world = scan.world;
+    fn scan(&self, scan: &mut Scan<'_, '_>, owner: &Owner) {
+        let (world, Range { start: from, end: to }) = (scan.world, scan.days.clone());
         match owner {
             Owner::Institution(text) => {
                 let Some(institution) = self.ids.institutions.find(text).map(InstitutionId) else {
@@ -158,8 +160,8 @@ impl Engine {
                 if let Some(watched) = shard.watched(institution) {
                     scan.settlements(watched.settlements(from, to));
                     let here = |visit: VisitId| world.visits.stay(visit).filter(|stay| stay.institution == institution);
-                    scan.stays(watched.stays(from, to).filter_map(here), from, to);
-                    scan.admissions(watched.admissions(from, to).filter_map(here), from, to, self);
+                    scan.stays(watched.stays(from, to).filter_map(here));
+                    scan.admissions(watched.admissions(from, to).filter_map(here), self);
                     scan.refunds(watched.refunds(from, to));
                 }
             }
@@ -172,69 +174,67 @@ impl Engine {
                     let entries = timeline.between(from, Day(to.0 - 1));
                     scan.settlements(entries.iter().map(|entry| entry.id()));
                     let own = |visit: &VisitId| world.visits.stay(*visit).filter(|stay| stay.person == person);
-                    scan.stays(timeline.stays().iter().filter_map(own), from, to);
-                    scan.admissions(timeline.stays().iter().filter_map(own), from, to, self);
+                    scan.stays(timeline.stays().iter().filter_map(own));
+                    scan.admissions(timeline.stays().iter().filter_map(own), self);
                 }
             }
         }
     }
 }
 
-/// How often each code stands for an entity.
-type Votes = Map<Code, u32>;
-
 /// One entity in the making.
 #[derive(Default)]
 struct Entity {
     sums: Summing,
-    levels: Votes,
-    departments: Votes,
-    genders: Votes,
-    classes: Map<u8, u32>,
+    /// How often each stands for it.
+    levels: Tally<Code>,
+    departments: Tally<Code>,
+    genders: Tally<Code>,
+    classes: Tally<u8>,
     born: Option<Day>,
 }
 
 /// One look over the records of an owner.
-struct Scan<'w> {
+struct Scan<'w, 'm> {
     kind: EntityKind,
-    from: Day,
+    days: Range<Day>,
     world: &'w World<'w>,
-    meanings: Meanings<'w>,
+    meanings: &'w mut Meanings<'m>,
     /// By doctor or item; the owner itself under the absent code.
     entities: Map<Code, Entity>,
     /// The settlements of each, where they are asked for.
     shown: Option<Map<Code, Vec<LiveSettlement>>>,
 }
 
-impl<'w> Scan<'w> {
-    fn new(kind: EntityKind, from: Day, world: &'w World<'w>) -> Self {
-        let meanings = Meanings::new(world.plan, world.ids);
-        Self { kind, from, world, meanings, entities: Map::default(), shown: None }
+impl<'w, 'm> Scan<'w, 'm> {
+    fn new(kind: EntityKind, days: Range<Day>, world: &'w World<'w>, meanings: &'w mut Meanings<'m>) -> Self {
+        Self { kind, days, world, meanings, entities: Map::default(), shown: None }
     }
 
     fn settlements(&mut self, ids: impl Iterator<Item = SettlementId>) {
         let world = self.world;
+        let settlements: Vec<LiveSettlement> = ids.filter_map(|id| world.settlements.live(id)).collect();
         // Details are unpacked a visit at a time.
-        let mut visits: Vec<(VisitId, SettlementId)> = Vec::new();
-        let mut settlements: Map<SettlementId, LiveSettlement> = Map::default();
-        for id in ids {
-            let Some(settlement) = world.settlements.live(id) else { continue };
-            let elsewhere = world.settlements.named_in(id).iter().copied();
-            let elsewhere = elsewhere.filter(|visit| *visit != settlement.row.mdtrt_id);
-            visits.extend(elsewhere.chain(Some(settlement.row.mdtrt_id)).map(|visit| (visit, id)));
-            settlements.insert(id, settlement);
+        let mut visits: Vec<(VisitId, usize)> = Vec::with_capacity(settlements.len());
+        for (place, LiveSettlement { row, .. }) in settlements.iter().enumerate() {
+            let elsewhere = world.settlements.named_in(row.setl_id).iter().copied();
+            let elsewhere = elsewhere.filter(|visit| *visit != row.mdtrt_id);
+            visits.extend(elsewhere.chain(Some(row.mdtrt_id)).map(|visit| (visit, place)));
         }
+        visits.sort_unstable();
         if !self.kind.is_part() {
-            for settlement in settlements.values() {
+            for settlement in &settlements {
                 self.settle(Code::ABSENT, settlement);
             }
         }
-        visits.sort_unstable();
-        let mut met: Set<(SettlementId, Code)> = Set::default();
+        let mut met: Set<(usize, Code)> = Set::default();
         for visit in visits.chunk_by(|one, other| one.0 == other.0) {
-            let carried = |detail: &&LiveDetail| visit.iter().any(|(_, id)| *id == detail.row.setl_id);
+            let carried = |id: SettlementId| {
+                visit.iter().map(|(_, place)| *place).find(|place| settlements[*place].row.setl_id == id)
+            };
             world.visits.details(visit[0].0, world.settlements, |details| {
-                for detail in details.iter().filter(carried) {
+                for detail in details {
+                    let Some(place) = carried(detail.row.setl_id) else { continue };
                     let part = match self.kind {
                         EntityKind::Institution | EntityKind::Person => Code::ABSENT,
                         EntityKind::Doctor => detail.row.bilg_dr_codg,
@@ -244,12 +244,12 @@ impl<'w> Scan<'w> {
                         continue;
                     }
                     // A doctor or an item has the settlements in which it stands.
-                    if self.kind.is_part() && met.insert((detail.row.setl_id, part)) {
-                        self.settle(part, &settlements[&detail.row.setl_id]);
+                    if self.kind.is_part() && met.insert((place, part)) {
+                        self.settle(part, &settlements[place]);
                     }
                     let entity = self.entities.entry(part).or_default();
-                    entity.sums.detail(detail, &mut self.meanings);
-                    *entity.departments.entry(detail.row.bilg_dept_codg).or_default() += 1;
+                    entity.sums.detail(detail, self.meanings);
+                    entity.departments.add(detail.row.bilg_dept_codg, 1);
                 }
             });
         }
@@ -258,11 +258,14 @@ impl<'w> Scan<'w> {
     fn settle(&mut self, part: Code, settlement: &LiveSettlement) {
         let entity = self.entities.entry(part).or_default();
         let row = &settlement.row;
-        entity.sums.settlement(settlement, &self.meanings);
-        *entity.levels.entry(row.hosp_lv).or_default() += 1;
-        *entity.genders.entry(row.gend).or_default() += 1;
-        *entity.classes.entry(self.world.plan.class(row.med_type)).or_default() += 1;
-        entity.born = entity.born.into_iter().chain(row.brdy.get()).min();
+        entity.sums.settlement(settlement, self.meanings);
+        entity.levels.add(row.hosp_lv, 1);
+        entity.classes.add(self.world.plan.class(row.med_type), 1);
+        // Of an institution's persons neither says anything.
+        if self.kind == EntityKind::Person {
+            entity.genders.add(row.gend, 1);
+            entity.born = entity.born.into_iter().chain(row.brdy.get()).min();
+        }
         if let Some(shown) = &mut self.shown {
             shown.entry(part).or_default().push(*settlement);
         }
@@ -292,27 +295,27 @@ impl<'w> Scan<'w> {
         evidence
     }
 
-    fn stays<'s>(&mut self, stays: impl Iterator<Item = &'s Stay>, from: Day, to: Day) {
+    fn stays<'s>(&mut self, stays: impl Iterator<Item = &'s Stay>) {
         if self.kind.is_part() {
             return;
         }
         let mut seen: Set<VisitId> = Set::default();
         for stay in stays {
-            if stay.is_discharged() && (from..to).contains(&stay.end.day()) && seen.insert(stay.visit) {
+            if stay.is_discharged() && self.days.contains(&stay.end.day()) && seen.insert(stay.visit) {
                 self.entities.entry(Code::ABSENT).or_default().sums.stay(stay);
             }
         }
     }
 
     /// Stays that began; of who has nothing else in the window none is counted.
-    fn admissions<'s>(&mut self, stays: impl Iterator<Item = &'s Stay>, from: Day, to: Day, engine: &Engine) {
+    fn admissions<'s>(&mut self, stays: impl Iterator<Item = &'s Stay>, engine: &Engine) {
         let world = self.world;
         let Some(entity) = self.entities.get_mut(&Code::ABSENT).filter(|_| !self.kind.is_part()) else {
             return;
         };
         let mut seen: Set<VisitId> = Set::default();
         for stay in stays {
-            if (from..to).contains(&stay.begin.day()) && seen.insert(stay.visit) {
+            if self.days.contains(&stay.begin.day()) && seen.insert(stay.visit) {
                 let shard = &engine.timelines[world.ids.persons.shard_of(stay.person.0)];
                 let visits = shard.person_if_known(stay.person, world).map_or(&[][..], |person| person.stays());
                 let mut others = visits.iter().filter_map(|visit| world.visits.stay(*visit));
@@ -330,40 +333,37 @@ impl<'w> Scan<'w> {
     }
 
     fn finish(self, owner: &Owner) -> Vec<Observation> {
-        let ids = self.world.ids;
-        let most = |votes: &Votes| {
-            let counted = votes.iter().filter(|(code, _)| code.get().is_some());
-            let texts = counted.map(|(code, count)| (std::cmp::Reverse(*count), code.string(ids)));
+        let (ids, kind, days) = (self.world.ids, self.kind, self.days);
+        let most = |votes: Tally<Code>| {
+            let counted = votes.sums().into_iter().filter(|(code, _)| code.get().is_some());
+            let texts = counted.map(|(code, count)| (Reverse(count), code.string(ids)));
             texts.min().map(|(_, text)| text).unwrap_or_default()
         };
         let institution = match owner {
             Owner::Institution(institution) => Some(institution.clone()),
             Owner::Person(_) => None,
         };
-        let mut observations: Vec<Observation> = self
-            .entities
-            .into_iter()
-            .map(|(part, sums)| {
-                let classes = sums.classes.iter().map(|(class, count)| (std::cmp::Reverse(*count), *class));
-                let class = classes.min().map(|(_, class)| crate::rules::rule::CLASSES[usize::from(class)]);
-                // Of an institution's persons neither says anything.
-                let of_person = self.kind == EntityKind::Person;
-                let born = sums.born.filter(|_| of_person);
-                let age = born.map(|born| ((self.from.0 - born.0).max(0) * 4 / 1_461 / 10 * 10).to_string());
-                Observation {
-                    entity: entity(owner.text(), part, ids),
-                    institution: institution.clone(),
-                    aggregate: sums.sums.finish(),
-                    traits: Traits {
-                        level: most(&sums.levels),
-                        class: class.unwrap_or_default().to_owned(),
-                        department: most(&sums.departments),
-                        gender: if of_person { most(&sums.genders) } else { String::new() },
-                        age: age.unwrap_or_default(),
-                    },
-                }
-            })
-            .collect();
+        let observe = |(part, mut of): (Code, Entity)| {
+            let classes = of.classes.sums().into_iter().map(|(class, count)| (Reverse(count), class));
+            let class = classes.min().map(|(_, class)| CLASSES[usize::from(class)]);
+            let age = of.born.map(|born| ((days.start.0 - born.0).max(0) * 4 / 1_461 / 10 * 10).to_string());
+            if kind == EntityKind::Institution {
+                of.sums.of_institution(days.start, days.end, ids);
+            }
+            Observation {
+                entity: entity(owner.text(), part, ids),
+                institution: institution.clone(),
+                aggregate: of.sums.finish(),
+                traits: Traits {
+                    level: most(of.levels),
+                    class: class.unwrap_or_default().to_owned(),
+                    department: most(of.departments),
+                    gender: most(of.genders),
+                    age: age.unwrap_or_default(),
+                },
+            }
+        };
+        let mut observations: Vec<Observation> = self.entities.into_iter().map(observe).collect();
         observations.sort_by(|one, other| one.entity.cmp(&other.entity));
         observations
     }

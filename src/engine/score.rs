@@ -5,6 +5,7 @@ use crate::alert::Alert;
 use crate::detect::Watch;
 use crate::model::scorer::Scorer;
 use crate::timeline::held::FindingChange;
+use std::time::Instant;
 
 impl Engine {
     /// Puts models to work, from the first record on.
@@ -37,12 +38,22 @@ impl Engine {
     /// Judges the windows that have changed, and returns the revisions of alerts that follow. How often it is called changes
     /// only what is open for a while.
     pub fn score(&mut self) -> Vec<Alert> {
-        let changes = self.judge();
+        self.score_until(None)
+    }
+
+    /// Goes on with judging the windows that have changed, until a moment, and a little longer. See [`Engine::is_behind`].
+    pub fn score_until(&mut self, until: Option<Instant>) -> Vec<Alert> {
+        let changes = self.judge(until);
         let alerts = self.revise(changes);
         if !alerts.is_empty() {
             self.record(&alerts);
         }
         alerts
+    }
+
+    /// Whether there are windows left to be judged, for want of time.
+    pub fn is_behind(&self) -> bool {
+        self.models.iter().any(Scorer::is_behind)
     }
 
     /// The models at work.
@@ -51,7 +62,7 @@ impl Engine {
     }
 
     /// What models say of the windows that have changed.
-    pub(super) fn judge(&mut self) -> Vec<FindingChange> {
+    pub(super) fn judge(&mut self, until: Option<Instant>) -> Vec<FindingChange> {
         if self.models.is_empty() {
             return Vec::new();
         }
@@ -60,7 +71,7 @@ impl Engine {
         let mut changes = Vec::new();
         for (number, model) in (self.plan.rules.len()..).zip(&mut models) {
             model.note(&days);
-            changes.extend(model.judge(self, u16::try_from(number).expect("fewer rules and models")));
+            changes.extend(model.judge(self, u16::try_from(number).expect("fewer rules and models"), until));
         }
         self.models = models;
         changes

@@ -4,12 +4,14 @@
 //! belongs to the day of its `setl_time`, a fee detail to the settlement that it carries, a stay to the day of its
 //! discharge. What was refunded, deleted or cancelled is not there.
 
+use super::counts::{self, HourCount};
+use super::tally::Tally;
 use crate::live::details::LiveDetail;
 use crate::live::settlements::LiveSettlement;
 use crate::live::stays::Stay;
 use crate::record::value::DAY_SECONDS;
 use crate::record::{Code, Day, Ids, PersonId, VisitId};
-use crate::rules::rule::{Map, RuleSet, Set};
+use crate::rules::rule::{CLASSES, Map, RuleSet};
 
 /// Columns that read days before the window, with how many.
 pub const READS_BEFORE: (&str, i32) = ("readmissions", crate::live::stays::READMISSION);
@@ -23,6 +25,8 @@ pub enum Unit {
     Yuan,
     /// Kept in 10^-4, read in ones: quantities of items.
     Quantity,
+    /// Kept in 10^-3, read in ones: powers of ten.
+    Power,
 }
 
 /// Declares the columns: name, unit, meaning.
@@ -83,6 +87,8 @@ columns! {
     admissions One "stays that began";
     readmissions One "stays that began at most 15 days after another stay of the person at the institution ended";
     refunds One "valid refund settlements (`refd_setl_flag` 1), by their own `setl_time`; of institutions only";
+    hour_surprise Power "how improbable the most improbable hour is, beside the same hours of other days: -log10 of its p-value ([counts](detectors.md#counts)) times how many hours there are; of institutions only";
+    companions One "settlements at most 2 minutes after that of another person, nobody else's between them, where the two came like that on another day of the window too; of institutions only";
     just_below_limit One "settlements whose `medfee_sumamt` is at most 5 % below 200, 500, 1000, 2000, 5000 or 10000 yuan";
 }
 
@@ -100,6 +106,7 @@ impl Aggregate {
             Unit::One => value,
             Unit::Yuan => value / 100.0,
             Unit::Quantity => value / 10_000.0,
+            Unit::Power => value / 1_000.0,
         }
     }
 
@@ -128,6 +135,8 @@ struct Charge {
 pub struct Meanings<'a> {
     ids: &'a Ids,
     rules: &'a RuleSet,
+    /// What settlements of each class count as.
+    classes: [Option<Column>; CLASSES.len()],
     charges: Map<Code, Charge>,
     off_catalogue: Map<Code, bool>,
 }
@@ -135,7 +144,17 @@ pub struct Meanings<'a> {
 impl<'a> Meanings<'a> {
     /// Under the classes of a rule set.
     pub fn new(rules: &'a RuleSet, ids: &'a Ids) -> Self {
-        Self { ids, rules, charges: Map::default(), off_catalogue: Map::default() }
+        let classes = CLASSES.map(|class| match class {
+            "OUTPATIENT" | "CHRONIC_OUTPATIENT" | "EMERGENCY" => Some(Column::outpatient),
+            "PHARMACY" => Some(Column::pharmacy),
+            "INPATIENT" => Some(Column::inpatient),
+            _ => None,
+        });
+        Self { ids, rules, classes, charges: Map::default(), off_catalogue: Map::default() }
+    }
+
+    fn class(&self, med_type: Code) -> Option<Column> {
+        self.classes[usize::from(self.rules.class(med_type))]
     }
 
     /// What a `med_chrgitm_type` is. Local codes go on after the national two digits.
@@ -164,6 +183,8 @@ impl<'a> Meanings<'a> {
 
 /// Seconds of an hour.
 const HOUR: i64 = 3_600;
+/// Seconds within which those come together who follow each other.
+const TOGETHER: i64 = 120;
 /// Fen of a round amount.
 const ROUND: i64 = 10_000;
 
@@ -178,24 +199,25 @@ fn is_just_below(fee: i64) -> bool {
 /// Sums up the records of one entity and window. Every record is given once, in any order.
 pub struct Summing {
     values: [i64; COLUMNS.len()],
-    visits: Set<VisitId>,
-    person_fund: Map<PersonId, i64>,
-    days: Set<Day>,
-    hours: Map<i64, (i64, Set<PersonId>)>,
-    item_fee: Map<Code, i64>,
-    doctor_fee: Map<Code, i64>,
+    /// The visit of each settlement.
+    visits: Vec<VisitId>,
+    /// The person of each settlement, and what the fund paid.
+    person_fund: Vec<(PersonId, i64)>,
+    /// The second of each settlement and its person.
+    times: Vec<(i64, PersonId)>,
+    item_fee: Tally<Code>,
+    doctor_fee: Tally<Code>,
 }
 
 impl Default for Summing {
     fn default() -> Self {
         Self {
             values: [0; COLUMNS.len()],
-            visits: Set::default(),
-            person_fund: Map::default(),
-            days: Set::default(),
-            hours: Map::default(),
-            item_fee: Map::default(),
-            doctor_fee: Map::default(),
+            visits: Vec::new(),
+            person_fund: Vec::new(),
+            times: Vec::new(),
+            item_fee: Tally::default(),
+            doctor_fee: Tally::default(),
         }
     }
 }
@@ -215,11 +237,8 @@ impl Summing {
         let row = &settlement.row;
         let (fee, fund) = (row.medfee_sumamt.units(), row.fund_pay_sumamt.units());
         self.add(Column::settlements, 1);
-        match crate::rules::rule::CLASSES[usize::from(meanings.rules.class(row.med_type))] {
-            "OUTPATIENT" | "CHRONIC_OUTPATIENT" | "EMERGENCY" => self.add(Column::outpatient, 1),
-            "PHARMACY" => self.add(Column::pharmacy, 1),
-            "INPATIENT" => self.add(Column::inpatient, 1),
-            _ => {}
+        if let Some(column) = meanings.class(row.med_type) {
+            self.add(column, 1);
         }
         self.add(Column::fee, fee);
         self.add(Column::fund, fund);
@@ -234,12 +253,9 @@ impl Summing {
         self.add(Column::just_below_limit, i64::from(is_just_below(fee)));
         let areas = row.insuplc_admdvs.get().zip(row.mdtrtarea_admvs.get());
         self.add(Column::out_of_area, i64::from(areas.is_some_and(|(insured, treated)| insured != treated)));
-        self.visits.insert(row.mdtrt_id);
-        *self.person_fund.entry(row.psn_no).or_default() += fund;
-        self.days.insert(row.setl_time.day());
-        let (count, persons) = self.hours.entry(row.setl_time.0.div_euclid(HOUR)).or_default();
-        *count += 1;
-        persons.insert(row.psn_no);
+        self.visits.push(row.mdtrt_id);
+        self.person_fund.push((row.psn_no, fund));
+        self.times.push((row.setl_time.0, row.psn_no));
     }
 
     /// A live fee detail.
@@ -260,9 +276,9 @@ impl Summing {
         if meanings.is_off_catalogue(row.chrgitm_lv) {
             self.add(Column::off_catalogue_fee, detail.fee);
         }
-        *self.item_fee.entry(row.med_list_codg).or_default() += detail.fee;
+        self.item_fee.add(row.med_list_codg, detail.fee);
         if row.bilg_dr_codg.get().is_some() {
-            *self.doctor_fee.entry(row.bilg_dr_codg).or_default() += detail.fee;
+            self.doctor_fee.add(row.bilg_dr_codg, detail.fee);
         }
     }
 
@@ -287,27 +303,77 @@ impl Summing {
         self.add(Column::refunds, count as i64);
     }
 
+    /// What is looked at of institutions alone, from a day to the one before another, once all settlements are given.
+    pub fn of_institution(&mut self, from: Day, to: Day, ids: &Ids) {
+        let count = |(day, hour): (i32, u8)| HourCount { hour, weekday: weekday(Day(day)), exposure: 1.0, count: 0 };
+        let hours = (from.0..to.0).flat_map(|day| (0..24).map(move |hour| (day, hour)));
+        let mut counts: Vec<HourCount> = hours.map(count).collect();
+        let first = from.start().0;
+        for (time, _) in &self.times {
+            counts[((time - first) / HOUR) as usize].count += 1;
+        }
+        self.add(Column::hour_surprise, (counts::surprise(&counts) * 1e3).round() as i64);
+        // Of the same second in order of texts: ids depend on who came first.
+        let by_text = |one: PersonId, other: PersonId| one.string(ids).cmp(&other.string(ids));
+        self.times.sort_unstable_by(|one, other| one.0.cmp(&other.0).then_with(|| by_text(one.1, other.1)));
+        self.add(Column::companions, companions(&self.times));
+    }
+
     /// The sums.
     pub fn finish(mut self) -> Aggregate {
-        let most = |values: &mut dyn Iterator<Item = i64>| values.max().unwrap_or(0);
-        self.values[Column::visits as usize] = self.visits.len() as i64;
-        self.values[Column::persons as usize] = self.person_fund.len() as i64;
-        self.values[Column::active_days as usize] = self.days.len() as i64;
-        self.values[Column::top_person_fund as usize] = most(&mut self.person_fund.values().copied());
-        self.values[Column::busiest_hour as usize] = most(&mut self.hours.values().map(|(count, _)| *count));
-        self.values[Column::busiest_hour_persons as usize] =
-            most(&mut self.hours.values().map(|(_, persons)| persons.len() as i64));
-        self.values[Column::items as usize] = self.item_fee.len() as i64;
-        self.values[Column::doctors as usize] = self.doctor_fee.len() as i64;
-        self.values[Column::top_item_fee as usize] = most(&mut self.item_fee.values().copied());
-        self.values[Column::top_doctor_fee as usize] = most(&mut self.doctor_fee.values().copied());
+        let mut hours = std::mem::take(&mut self.times);
+        hours.iter_mut().for_each(|(time, _)| *time = time.div_euclid(HOUR));
+        hours.sort_unstable();
+        let (mut active_days, mut latest) = (0, None);
+        for settled in hours.chunk_by(|one, other| one.0 == other.0) {
+            self.raise(Column::busiest_hour, settled.len() as i64);
+            self.raise(Column::busiest_hour_persons, settled.chunk_by(PartialEq::eq).count() as i64);
+            let day = Some(settled[0].0.div_euclid(24));
+            active_days += i64::from(std::mem::replace(&mut latest, day) != day);
+        }
+        self.add(Column::active_days, active_days);
+        self.visits.sort_unstable();
+        self.visits.dedup();
+        self.add(Column::visits, self.visits.len() as i64);
+        self.person_fund.sort_unstable();
+        let person_fund = std::mem::take(&mut self.person_fund);
+        let funds = person_fund.chunk_by(|one, other| one.0 == other.0);
+        self.add(Column::persons, funds.clone().count() as i64);
+        let of_person = funds.map(|paid| paid.iter().map(|(_, fund)| fund).sum());
+        self.add(Column::top_person_fund, of_person.max().unwrap_or(0));
+        let (items, doctors) = (std::mem::take(&mut self.item_fee), std::mem::take(&mut self.doctor_fee));
+        for (count, top, fees) in [
+            (Column::items, Column::top_item_fee, items.sums()),
+            (Column::doctors, Column::top_doctor_fee, doctors.sums()),
+        ] {
+            self.add(count, fees.len() as i64);
+            self.add(top, fees.into_values().max().unwrap_or(0));
+        }
         Aggregate { values: self.values }
     }
 }
 
-/// Day 0, 1 January 1970, was a Thursday.
+/// Counts settlements right after those of the same other person on several days, among settlements in order of time.
+fn companions(times: &[(i64, PersonId)]) -> i64 {
+    let follow = |pair: &&[(i64, PersonId)]| pair[0].1 != pair[1].1 && pair[1].0 - pair[0].0 <= TOGETHER;
+    let both = |pair: &[(i64, PersonId)]| {
+        let (one, other) = (pair[0].1, pair[1].1);
+        (one.min(other), one.max(other), pair[1].0.div_euclid(DAY_SECONDS))
+    };
+    let mut pairs: Vec<(PersonId, PersonId, i64)> = times.windows(2).filter(follow).map(both).collect();
+    pairs.sort_unstable();
+    let of_two = pairs.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1));
+    let on_several_days = of_two.filter(|pair| pair.first().map(|one| one.2) != pair.last().map(|one| one.2));
+    on_several_days.map(|pair| pair.len() as i64).sum()
+}
+
+/// 0 for Monday to 6. Day 0, 1 January 1970, was a Thursday.
+fn weekday(day: Day) -> u8 {
+    (day.0 + 3).rem_euclid(7) as u8
+}
+
 fn is_weekend(day: Day) -> bool {
-    (day.0 + 3).rem_euclid(7) >= 5
+    weekday(day) >= 5
 }
 
 #[cfg(test)]
@@ -323,11 +389,35 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_together_on_several_days_is_counted() {
+        let (day, person) = (DAY_SECONDS, PersonId);
+        let week = [
+            (100, person(1)),
+            (220, person(2)),
+            // Too late after the one before, and the same person again.
+            (341, person(3)),
+            (350, person(3)),
+            (day, person(2)),
+            (day + 60, person(1)),
+            (day + 70, person(4)),
+            // Again together, but on one day only.
+            (day + 500, person(4)),
+            (day + 510, person(1)),
+            (3 * day, person(1)),
+            (3 * day + 120, person(2)),
+        ];
+        assert_eq!(companions(&week), 3);
+        assert_eq!(companions(&week[..4]), 0);
+        assert_eq!(companions(&[]), 0);
+    }
+
+    #[test]
     fn the_page_lists_every_column() {
         let unit = |unit: Unit| match unit {
             Unit::One => "",
             Unit::Yuan => "yuan",
             Unit::Quantity => "units",
+            Unit::Power => "powers of ten",
         };
         let row = |(name, of, meaning): &(&str, Unit, &str)| format!("| `{name}` | {} | {meaning} |\n", unit(*of));
         let table: String = COLUMNS.iter().map(row).collect();

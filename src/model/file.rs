@@ -70,7 +70,7 @@ pub struct ModelFile {
     pub entity: EntityKind,
     /// Over which days.
     pub window: Window,
-    /// Days after the end of a window before it is looked at: records come late.
+    /// Days after the end of a window before it is looked at: records come late. What comes later than 72 hours is late (DQ-04).
     #[serde(default = "default_grace")]
     pub grace_days: u16,
     /// How many windows before this one `past_…` columns look at; their median counts.
@@ -137,7 +137,7 @@ fn default_severity() -> Severity {
 }
 
 fn default_grace() -> u16 {
-    1
+    3
 }
 
 fn default_history() -> u16 {

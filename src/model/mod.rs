@@ -5,7 +5,8 @@
 //!
 //! - [`file`]: a model as its file says it;
 //! - [`window`]: spans of days;
-//! - [`aggregate`]: what the live records of an entity sum up to over a window;
+//! - [`aggregate`]: what the live records of an entity sum up to over a window, by [`tally`], with [`counts`] by hour tested as
+//!   counts;
 //! - [`feature`]: SQL over aggregates, and over those of the windows before;
 //! - [`observer`]: keeps the features of every entity and window up to date;
 //! - [`replay`], [`matrix`]: features over a history, and as a file;
@@ -19,7 +20,6 @@
 //! - [`scorer`]: a trained model at work in the engine, [`finding`]: what it found, written down;
 //! - [`labels`], [`supervised`]: what learns from confirmed cases, beside what learns without;
 //! - [`folder`]: the trained models of a pipeline, looked at for changes;
-//! - [`counts`]: counts by hour, tested as counts;
 //! - [`measure`]: how well scores find what is labelled, [`evaluation`]: how a trained model does over a history;
 //! - [`random`]: the same numbers for a seed.
 //!
@@ -48,5 +48,6 @@ pub mod replay;
 pub mod scorer;
 pub mod supervised;
 pub mod table;
+pub mod tally;
 pub mod trained;
 pub mod window;

@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::engine::observe::{Observation, Owner, Traits};
 use crate::record::Day;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 /// The features of an entity in a window.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +38,12 @@ pub struct Observer {
     seen: BTreeMap<Day, BTreeMap<String, Observation>>,
     /// The entities of each owner that were seen in a window.
     entities: BTreeMap<(Day, Owner), Vec<String>>,
+    /// Whether a window that is over has changes that were not looked at for want of time.
+    behind: bool,
 }
+
+/// Owners that are looked at at once where time is short.
+const SOME: usize = 16;
 
 impl Observer {
     /// Takes note of days that changed: see [`Engine::take_changed_days`].
@@ -55,27 +61,59 @@ impl Observer {
 
     /// Looks at the windows that are over by a day and have changed; gives their starts.
     pub fn advance(&mut self, model: &Model, engine: &Engine, reached: Day) -> Vec<Day> {
+        self.advance_until(model, engine, reached, None)
+    }
+
+    /// Goes on with looking at the windows that are over by a day and have changed, until a moment at the latest; gives the
+    /// starts of those that it has come to the end of.
+    pub fn advance_until(&mut self, model: &Model, engine: &Engine, reached: Day, until: Option<Instant>) -> Vec<Day> {
         let over = |start: Day| model.file.window.end(start).0 + i32::from(model.file.grace_days) <= reached.0;
-        let due: Vec<Day> = self.changed.keys().copied().take_while(|start| over(*start)).collect();
-        for start in &due {
-            let owners = self.changed.remove(start).unwrap_or_default();
-            let end = model.file.window.end(*start);
-            let windows: Vec<(Owner, Day, Day)> = owners.iter().map(|owner| (owner.clone(), *start, end)).collect();
-            let observations = engine.observe(model.file.entity, &windows);
-            let seen = self.seen.entry(*start).or_default();
-            for (owner, observations) in owners.into_iter().zip(observations) {
-                let key = (*start, owner);
-                for entity in self.entities.remove(&key).unwrap_or_default() {
-                    seen.remove(&entity);
-                }
-                if !observations.is_empty() {
-                    let names = observations.iter().map(|observation| observation.entity.clone()).collect();
-                    self.entities.insert(key, names);
-                }
-                seen.extend(observations.into_iter().map(|observation| (observation.entity.clone(), observation)));
+        let at_once = if until.is_some() { SOME } else { usize::MAX };
+        let mut whole = Vec::new();
+        self.behind = false;
+        while let Some(mut changed) = self.changed.first_entry().filter(|changed| over(*changed.key())) {
+            let start = *changed.key();
+            let owners = take(changed.get_mut(), at_once);
+            if changed.get().is_empty() {
+                changed.remove();
+                whole.push(start);
+            }
+            self.look(model, engine, start, owners);
+            if until.is_some_and(|until| Instant::now() >= until) {
+                self.behind = self.changed.keys().next().is_some_and(|start| over(*start));
+                break;
             }
         }
-        due
+        whole
+    }
+
+    /// Looks at owners in a window.
+    fn look(&mut self, model: &Model, engine: &Engine, start: Day, owners: BTreeSet<Owner>) {
+        let end = model.file.window.end(start);
+        let windows: Vec<(Owner, Day, Day)> = owners.iter().map(|owner| (owner.clone(), start, end)).collect();
+        let observations = engine.observe(model.file.entity, &windows);
+        let seen = self.seen.entry(start).or_default();
+        for (owner, observations) in owners.into_iter().zip(observations) {
+            let key = (start, owner);
+            for entity in self.entities.remove(&key).unwrap_or_default() {
+                seen.remove(&entity);
+            }
+            if !observations.is_empty() {
+                let names = observations.iter().map(|observation| observation.entity.clone()).collect();
+                self.entities.insert(key, names);
+            }
+            seen.extend(observations.into_iter().map(|observation| (observation.entity.clone(), observation)));
+        }
+    }
+
+    /// Whether a window that is over has changes that were not looked at for want of time.
+    pub fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Whether a window has changes that were not looked at: what is known of it does not fit together.
+    pub fn is_in_between(&self, start: Day) -> bool {
+        self.changed.contains_key(&start)
     }
 
     /// How many entities in windows are held.
@@ -148,6 +186,17 @@ impl Observer {
     fn past(&self, model: &Model, start: Day) -> Vec<&BTreeMap<String, Observation>> {
         let before = model.before(start).filter(|_| model.features.read_past());
         before.filter_map(|before| self.seen.get(&before)).collect()
+    }
+}
+
+/// Takes the first ones out of a set.
+fn take(owners: &mut BTreeSet<Owner>, most: usize) -> BTreeSet<Owner> {
+    match owners.iter().nth(most).cloned() {
+        Some(next) => {
+            let rest = owners.split_off(&next);
+            std::mem::replace(owners, rest)
+        }
+        None => std::mem::take(owners),
     }
 }
 

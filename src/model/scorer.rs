@@ -21,6 +21,7 @@ use crate::timeline::held::FindingChange;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A trained model in an engine.
 pub struct Scorer {
@@ -152,8 +153,14 @@ impl Scorer {
         self.observer.note(&self.model, days);
     }
 
-    /// Judges the windows that have changed; `number` tells the model apart from the engine's others.
-    pub fn judge(&mut self, engine: &Engine, number: u16) -> Vec<FindingChange> {
+    /// Whether windows that have changed are not judged again yet, for want of time.
+    pub fn is_behind(&self) -> bool {
+        self.observer.is_behind()
+    }
+
+    /// Judges the windows that have changed, those for which there is time until a moment; `number` tells the model apart from
+    /// the engine's others.
+    pub fn judge(&mut self, engine: &Engine, number: u16, until: Option<Instant>) -> Vec<FindingChange> {
         let Some(reached) = engine.event_time().map(Time::day) else {
             return Vec::new();
         };
@@ -163,7 +170,7 @@ impl Scorer {
             self.standing = self.standing.split_off(&horizon);
             self.left_out = self.left_out.split_off(&horizon);
         }
-        let due = self.observer.advance(&self.model, engine, reached);
+        let due = self.observer.advance_until(&self.model, engine, reached, until);
         let mut windows: BTreeSet<Day> = due.iter().copied().collect();
         for start in due {
             // Later ones that read it.
@@ -171,6 +178,8 @@ impl Scorer {
                 self.observer.windows().filter(|later| *later > start && self.model.reads_from(*later) <= start);
             windows.extend(later);
         }
+        // What is seen in part is judged when it is seen as a whole.
+        windows.retain(|start| !self.observer.is_in_between(*start));
         windows.retain(|start| horizon.is_none_or(|horizon| self.model.reads_from(*start) >= horizon));
         windows.into_iter().flat_map(|start| self.judge_window(engine, start, number)).collect()
     }

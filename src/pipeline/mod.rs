@@ -142,7 +142,7 @@ impl Pipeline {
                 std::thread::sleep(TICK);
                 Received::Nothing
             } else {
-                self.source.inlet.receive(TICK)
+                self.source.inlet.receive(if self.engine.is_behind() { Duration::ZERO } else { TICK })
             };
             let go_on = match received {
                 Received::Event(Event::Batch(delivery)) => self.batch(delivery)?,
@@ -151,7 +151,7 @@ impl Pipeline {
                 Received::Nothing => true,
                 Received::End if self.shutdown.requested() => return Ok(Ended::Stopped),
                 Received::End => {
-                    let go_on = self.end_warm_up()? && self.judge_windows()?;
+                    let go_on = self.end_warm_up()? && self.judge_windows(None)?;
                     return if go_on { self.finish() } else { Ok(Ended::Stopped) };
                 }
             };

@@ -8,6 +8,9 @@ use anyhow::{Context as _, bail};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
+/// For how long windows are judged at a time, while batches wait.
+const AT_A_TIME: Duration = Duration::from_millis(10);
+
 /// The models of a pipeline, with what is due next.
 pub struct ModelKeeper {
     models: Models,
@@ -105,17 +108,22 @@ impl Pipeline {
         if now < self.models.as_ref().map_or(now, |keeper| keeper.next) {
             return Ok(true);
         }
-        self.judge_windows()
+        self.judge_windows(Some(now + AT_A_TIME))
     }
 
-    /// Judges the windows that have changed. Returns whether to go on.
-    pub(super) fn judge_windows(&mut self) -> anyhow::Result<bool> {
+    /// Judges the windows that have changed, those for which there is time until a moment. Returns whether to go on.
+    pub(super) fn judge_windows(&mut self, until: Option<Instant>) -> anyhow::Result<bool> {
         let Some(keeper) = &mut self.models else {
             return Ok(true);
         };
-        keeper.next = Instant::now() + keeper.interval;
-        let alerts = self.engine.score();
-        self.publisher.models(&self.engine, None);
+        let alerts = self.engine.score_until(until);
+        if self.engine.is_behind() {
+            // It goes on after the next batch.
+            keeper.next = Instant::now();
+        } else {
+            keeper.next = Instant::now() + keeper.interval;
+            self.publisher.models(&self.engine, None);
+        }
         if alerts.is_empty() { Ok(true) } else { self.send(alerts, Vec::new()) }
     }
 }

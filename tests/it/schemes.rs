@@ -34,8 +34,8 @@ const BATCH: usize = 5_000;
 fn options(seed: u64) -> Options {
     Options {
         persons: number("FUNDWATCH_PERSONS", 80_000) as u32,
-        // Two days more, in which the last week comes to its end for the models.
-        days: Some(7 * (HONEST + AFTER) + 2),
+        // Four days more, in which the last week and its grace come to their end for the models.
+        days: Some(7 * (HONEST + AFTER) + 4),
         seed,
         // A Monday, so that every week is whole.
         start: jiff::civil::date(2026, 1, 5),
@@ -72,7 +72,7 @@ fn judged(seed: u64) -> Judged {
     let models = models();
     engine.watch(models[0].watch());
     // The last honest week is over, and its grace.
-    feed(&mut simulator, &mut engine, Some(Day(from.0 + 1)));
+    feed(&mut simulator, &mut engine, Some(Day(from.0 + 3)));
     let days = engine.take_changed_days();
     let reached = engine.event_time().map(Time::day).expect("records");
     let scorers = models.iter().map(|model| {
