@@ -52,7 +52,7 @@ impl ModelMetrics {
             ),
             drift: make.numbers(
                 "fundwatch_model_drift",
-                "Population stability index of a feature in the latest window against training; over 0.25 it has shifted.",
+                "Population stability index of a feature in the latest window against training, less what chance alone gives; over 0.25 it has shifted.",
                 &["model", "feature"],
             ),
             groups: make.gauges(
