@@ -73,7 +73,7 @@ pub struct Metrics {
     checkpoint_failures: IntCounter,
     stream_clients: IntGauge,
     /// What gauges with changing labels show at the next scrape; written there in one go, so that no scrape
-    /// sees half of it.
+    /// sees half of it. Whoever writes such gauges at once holds it meanwhile, for the same reason.
     pending: Mutex<Pending>,
 }
 
@@ -357,11 +357,13 @@ impl Metrics {
 
     /// Notes the rules and models in force.
     pub fn in_force<'r>(&self, all: impl Iterator<Item = &'r InForce>) {
+        let _scrape = self.pending.lock();
         self.rules.in_force(all);
     }
 
     /// Notes the version of the rule set in force.
     pub fn rule_set(&self, version: &str) {
+        let _scrape = self.pending.lock();
         self.rules.version(version);
     }
 
@@ -372,6 +374,7 @@ impl Metrics {
 
     /// Shows the models at work and how they see the latest window; `names` are those of institutions.
     pub fn models(&self, models: &[Scorer], names: &BTreeMap<String, String>) {
+        let _scrape = self.pending.lock();
         self.models.at_work(models);
         self.judged(models.iter().filter_map(Scorer::last), names);
     }
