@@ -56,7 +56,7 @@ pub fn engine(rules: Option<PathBuf>) -> Option<Engine> {
     }
 }
 
-/// The progress bar: only where someone looks at it.
+/// The progress bar; it hides where standard error is no terminal.
 struct Bar {
     bar: ProgressBar,
     progress: Progress,
@@ -64,7 +64,7 @@ struct Bar {
 
 impl Bar {
     fn new(progress: Progress) -> Self {
-        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        let bar = ProgressBar::new(0);
         let style = "{bar:30} {percent}% of {total_bytes}, {bytes_per_sec}, {msg}, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);

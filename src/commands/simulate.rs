@@ -5,7 +5,6 @@ use crate::cli::SimulateArgs;
 use crate::simulate::{Options, Summary, write};
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// Carries the command out.
@@ -15,7 +14,7 @@ use std::time::{Duration, Instant};
 pub fn run(args: &SimulateArgs) -> Result<Outcome> {
     let SimulateArgs { persons, days, seed, schemes, .. } = *args;
     let options = Options { persons, days: Some(days), seed, schemes, ..Options::default() };
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(100));
     let started = Instant::now();
     let progress = |summary: &Summary| bar.set_message(format!("{} records", summary.lines));

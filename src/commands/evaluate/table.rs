@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use comfy_table::{CellAlignment, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
@@ -133,13 +133,12 @@ impl Report {
     }
 }
 
-/// The progress bar: only where someone looks at it.
+/// The progress bar; it hides where standard error is no terminal.
 struct Bar(ProgressBar);
 
 impl Bar {
     fn new(detectors: usize) -> Self {
-        let bar =
-            if std::io::stderr().is_terminal() { ProgressBar::new(detectors as u64) } else { ProgressBar::hidden() };
+        let bar = ProgressBar::new(detectors as u64);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len} detectors, {msg}") {
             bar.set_style(style);
         }
