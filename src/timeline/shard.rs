@@ -247,11 +247,8 @@ impl TimelineShard {
                 let timeline = self.person(stay.person, world);
                 timeline.note_stay(stay.visit);
                 keys.stays.push(stay.person);
-                self.note_readmissions(&stay, world);
+                self.note_days(change, &stay, world);
                 if stay.is_discharged() {
-                    if world.watch.persons {
-                        self.changed.persons.insert((stay.person, stay.end.day()));
-                    }
                     let timeline = self.person(stay.person, world);
                     let inside = timeline.between(stay.begin.day(), stay.end.day());
                     keys.settlements.extend(inside.iter().map(|entry| (stay.person, entry.id())));
@@ -264,10 +261,13 @@ impl TimelineShard {
                     continue;
                 }
                 if world.watch.institutions {
-                    self.changed.institutions.insert((stay.institution, stay.begin.day()));
                     let watched = &mut self.institutions.entry(stay.institution).or_default().watched;
-                    watched.note_admission(stay.begin.day(), stay.visit);
-                    if stay.is_discharged() {
+                    // Of most stays that change it is the end that does, day after day.
+                    if change.is_of_admission() {
+                        self.changed.institutions.insert((stay.institution, stay.begin.day()));
+                        watched.note_admission(stay.begin.day(), stay.visit);
+                    }
+                    if stay.is_discharged() && change.is_of_discharge() {
                         self.changed.institutions.insert((stay.institution, stay.end.day()));
                         watched.note_stay(stay.end.day(), stay.visit);
                     }
@@ -280,13 +280,20 @@ impl TimelineShard {
             }
         }
     }
-    /// Notes for models the days on which stays began that may be readmissions after this one, or no longer are.
-    fn note_readmissions(&mut self, stay: &Stay, world: &World<'_>) {
-        if !(world.watch.persons || world.watch.institutions) {
+
+    /// Notes for models the days of a person on which a stay began and ended, and those on which stays began, of whomever, that may
+    /// be readmissions after it, or no longer are.
+    fn note_days(&mut self, change: &StayChange, stay: &Stay, world: &World<'_>) {
+        if !(world.watch.persons || world.watch.institutions) || !change.is_of_discharge() {
             return;
         }
         if world.watch.persons {
-            self.changed.persons.insert((stay.person, stay.begin.day()));
+            if change.is_of_admission() {
+                self.changed.persons.insert((stay.person, stay.begin.day()));
+            }
+            if stay.is_discharged() {
+                self.changed.persons.insert((stay.person, stay.end.day()));
+            }
         }
         let Some(person) = self.persons.get(world.ids.persons.index_of(stay.person.0)) else {
             return;

@@ -94,6 +94,20 @@ pub struct StayChange {
     pub after: Option<Stay>,
 }
 
+impl StayChange {
+    /// Whether it began elsewhere, for another person or at another time than it was told, or there was none, or is none.
+    pub fn is_of_admission(&self) -> bool {
+        let admission = |stay: &Option<Stay>| stay.map(|stay| (stay.person, stay.institution, stay.begin));
+        admission(&self.before) != admission(&self.after)
+    }
+
+    /// Whether what is known of its end is not what was told.
+    pub fn is_of_discharge(&self) -> bool {
+        let ended = |stay: &Option<Stay>| stay.filter(Stay::is_discharged).map(|stay| stay.end);
+        self.is_of_admission() || ended(&self.before) != ended(&self.after)
+    }
+}
+
 /// What the visits of a shard tell others after a batch.
 pub struct VisitMail {
     /// Days of persons on which a detail that a rule reads changed, by person.
