@@ -228,7 +228,7 @@ pub struct EvaluateArgs {
     /// Files and folders of records, in the order in which they came
     #[arg(long, value_name = "PATH", num_args = 1.., requires = "model")]
     pub input: Vec<PathBuf>,
-    /// CSV of cases: entity, window_start, outcome (confirmed or dismissed)
+    /// CSV of cases: entity, window_start, outcome (confirmed or dismissed); where it has known_at, the last of several counts
     #[arg(long, value_name = "FILE.csv", requires = "model")]
     pub labels: Option<PathBuf>,
     /// Receives what the model says of each row: entity, window_start, score, p_value, q_value, decision (raised, cut or usual)

@@ -1,7 +1,8 @@
 //! The features of a settlement: what it is, what went before it, and which verdicts were known before it.
 
 use crate::engine::moments::Moment;
-use crate::model::labels::{Labels, Recent};
+use crate::model::labels::Labels;
+use crate::model::recent::Recent;
 use crate::record::Time;
 use crate::record::value::DAY_SECONDS;
 use sha2::{Digest, Sha256};
