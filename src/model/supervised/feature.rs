@@ -85,8 +85,13 @@ pub fn values(moment: &Moment, labels: &Labels) -> Vec<f64> {
 
 /// A hash over what the features are said to be.
 pub fn fingerprint() -> String {
+    hash_of(FEATURES.iter().map(|(name, meaning, _)| (*name, *meaning)))
+}
+
+/// A hash over names and meanings of features.
+pub fn hash_of<'t>(features: impl Iterator<Item = (&'t str, &'t str)>) -> String {
     let mut hash = Sha256::new();
-    for (name, meaning, _) in FEATURES {
+    for (name, meaning) in features {
         hash.update(format!("{name}\n{meaning}\n"));
     }
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
