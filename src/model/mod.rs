@@ -18,7 +18,7 @@
 //! - [`drift`]: how far features have moved since;
 //! - [`scorer`]: a trained model at work in the engine, [`finding`]: what it found, written down;
 //! - [`label_file`], [`recent`]: verdicts as files tell them, and what was known of them at a moment;
-//! - [`window_labels`]: verdicts on entities in windows;
+//! - [`window_labels`], [`confirmation`]: verdicts on entities in windows, and what they teach a model;
 //! - [`labels`], [`supervised`]: verdicts on settlements, and what learns from them;
 //! - [`folder`]: the trained models of a pipeline, looked at for changes;
 //! - [`counts`]: counts by hour, tested as counts;
@@ -30,6 +30,7 @@
 pub mod aggregate;
 pub mod budget;
 pub mod calibrate;
+pub mod confirmation;
 pub mod counts;
 pub mod detector;
 pub mod drift;

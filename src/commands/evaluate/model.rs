@@ -68,12 +68,13 @@ fn write_judgements(path: &Path, trained: &Trained, rows: &[FeatureRow]) -> Resu
         p_value: f64,
         q_value: f64,
         decision: &'static str,
+        confirmation_probability: Option<f64>,
     }
     let failed = || format!("failed to write {}", path.display());
     let mut file = csv::Writer::from_path(path).with_context(failed)?;
     for window in rows.chunk_by(|one, other| one.start == other.start) {
         for (row, judgement) in window.iter().zip(trained.judge(window)?) {
-            let Judgement { score, p, verdict, .. } = judgement;
+            let Judgement { score, p, confirmation, verdict, .. } = judgement;
             let row = Row {
                 entity: &row.entity,
                 window_start: row.start,
@@ -81,6 +82,7 @@ fn write_judgements(path: &Path, trained: &Trained, rows: &[FeatureRow]) -> Resu
                 p_value: p,
                 q_value: verdict.q,
                 decision: verdict.decision.word(),
+                confirmation_probability: confirmation,
             };
             file.serialize(row).with_context(failed)?;
         }
