@@ -71,7 +71,7 @@ impl World {
 /// Whether the number of an institution is even.
 fn is_crooked(entity: &str) -> bool {
     let institution = entity.split('/').next().expect("an institution");
-    institution.bytes().last().expect("a code") % 2 == 0
+    institution.bytes().last().expect("a code").is_multiple_of(2)
 }
 
 fn number(value: &Value) -> f64 {
@@ -149,7 +149,7 @@ fn what_was_confirmed_is_told_of_first() {
     let measures: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert!(measures["quality"]["precision_at_budget"]["value"].is_f64(), "{measures}");
     let mut reader = csv::Reader::from_path(judgements).expect("a table");
-    assert_eq!(reader.headers().expect("a header").iter().last(), Some("confirmation_probability"));
+    assert_eq!(reader.headers().expect("a header").iter().next_back(), Some("confirmation_probability"));
     assert!(
         reader.records().all(|row| row.expect("a row")[6].parse::<f64>().is_ok_and(|one| (0.0..=1.0).contains(&one)))
     );

@@ -189,7 +189,7 @@ fn too_few_verdicts_or_none_that_differ_are_said() {
     // Of one week, all alike, and no verdict known before.
     let mut same: Vec<FeatureRow> = rows[..50].to_vec();
     same.iter_mut().for_each(|row| row.values = vec![0.1, 90.0]);
-    let outcome = |number: usize| if number % 2 == 0 { "confirmed" } else { "dismissed" };
+    let outcome = |number: usize| if number.is_multiple_of(2) { "confirmed" } else { "dismissed" };
     let told = same.iter().enumerate();
     let told = told.map(|(number, row)| format!("{},{},{},2026-03-01\n", row.entity, row.start, outcome(number)));
     let labels = self::labels(&told.collect::<String>());
