@@ -36,7 +36,7 @@ pub enum Command {
     State(StateArgs),
     /// Writes the features of a model over files, for training and for other tools
     Features(FeaturesArgs),
-    /// Learns from a history what is usual, for a model
+    /// Learns from a history what is usual, for a model, and from verdicts what is confirmed
     Train(TrainArgs),
     /// Learns from confirmed and dismissed cases which settlements are like the confirmed ones
     Cases(crate::commands::cases::CasesArgs),
@@ -137,9 +137,14 @@ pub struct FeaturesArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "A window is learned from as it was known when it was over, not as later records changed it. The same \
-    history, model file and seed give the same bytes.\n\n\
+    history, model file, labels and seed give the same bytes.\n\n\
+    Labels are a CSV file with the columns entity, window_start (as alerts name them), outcome (confirmed or dismissed) and known_at \
+    (a date or a time). Seen are those that were known before the last time of the history; 20 confirmed and 20 dismissed entities \
+    in its windows are needed. The model then ranks what is strange by what the fund paid times the probability that a verdict would \
+    confirm.\n\n\
     Examples:\n  \
-    fundwatch train --model models/institution-week.toml --input records.jsonl.gz --out models/institution-week"
+    fundwatch train --model models/institution-week.toml --input records.jsonl.gz --out models/institution-week\n  \
+    fundwatch train --model models/doctor-week.toml --input 2026/ --labels cases.csv --out models/doctor-week"
 )]
 pub struct TrainArgs {
     /// The model file
@@ -148,6 +153,9 @@ pub struct TrainArgs {
     /// Files and folders of records, in the order in which they came
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub input: Vec<PathBuf>,
+    /// CSV of verdicts on entities in windows, each with when it became known: learns besides what is confirmed
+    #[arg(long, value_name = "FILE.csv")]
+    pub labels: Option<PathBuf>,
     /// Folder that receives what was learned; made where it is missing
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -228,10 +236,11 @@ pub struct EvaluateArgs {
     /// Files and folders of records, in the order in which they came
     #[arg(long, value_name = "PATH", num_args = 1.., requires = "model")]
     pub input: Vec<PathBuf>,
-    /// CSV of cases: entity, window_start, outcome (confirmed or dismissed)
+    /// CSV of cases: entity, window_start, outcome (confirmed or dismissed); where it has known_at, the last of several counts
     #[arg(long, value_name = "FILE.csv", requires = "model")]
     pub labels: Option<PathBuf>,
-    /// Receives what the model says of each row: entity, window_start, score, p_value, q_value, decision (raised, cut or usual)
+    /// Receives what the model says of each row: entity, window_start, score, p_value, q_value, decision (raised, cut or
+    /// usual), confirmation_probability (of a model that has learned from verdicts)
     #[arg(long, value_name = "FILE.csv", requires = "model")]
     pub judgements: Option<PathBuf>,
     /// Receives a report with charts

@@ -13,6 +13,9 @@ pub struct Scored {
     /// The p-value adjusted for how many entities were looked at: the share of false alerts that is expected among those as
     /// strange as this one.
     pub q_value: f64,
+    /// The probability that a verdict would confirm it as fraud; absent of a model that has learned from no verdicts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation_probability: Option<f64>,
     /// The days that were looked at.
     pub window: Days,
     /// The first day of the earliest window before this one that features read.

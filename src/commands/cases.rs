@@ -1,9 +1,9 @@
 //! `fundwatch cases`: learns from confirmed and dismissed settlements, and says which others are like the confirmed ones.
 
-use super::{Outcome, history, say};
+use super::{Outcome, history, labels, say};
 use crate::engine::Engine;
 use crate::engine::moments::Moment;
-use crate::model::labels::{Labels, LabelsError};
+use crate::model::labels::Labels;
 use crate::model::supervised::learner::Settings;
 use crate::model::supervised::replay::Replay;
 use crate::model::supervised::{Supervised, SupervisedError};
@@ -150,13 +150,8 @@ fn score(args: ScoreArgs) -> Result<Outcome> {
 
 /// The settlements from a day to the one before another, and the labels; `None` where something is wrong, which has been said.
 fn read(read: Read, from: Day, to: Day) -> Result<Option<(Vec<Moment>, Labels)>> {
-    let labels = match Labels::read(&read.labels) {
-        Ok(labels) => labels,
-        Err(error @ LabelsError::Read { .. }) => return Err(error.into()),
-        Err(wrong) => {
-            say(&wrong.to_string());
-            return Ok(None);
-        }
+    let Some(labels) = labels(Labels::read(&read.labels))? else {
+        return Ok(None);
     };
     let Some(mut engine) = history::engine(read.rules) else {
         return Ok(None);

@@ -7,6 +7,7 @@ use crate::model::file::Model;
 use crate::model::matrix;
 use crate::model::observer::FeatureRow;
 use crate::model::replay::Replay;
+use crate::record::Time;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,7 +19,7 @@ use std::time::Instant;
 pub fn run(args: FeaturesArgs) -> Result<Outcome> {
     let started = Instant::now();
     let format = matrix::Format::of(&args.out)?;
-    let Some(Featured { model, rows, records }) = featured(&args.model, args.input, args.rules, args.as_of)? else {
+    let Some(Featured { model, rows, records, .. }) = featured(&args.model, args.input, args.rules, args.as_of)? else {
         return Ok(Outcome::Wrong);
     };
     matrix::write(&args.out, format, model.features.names(), &rows)?;
@@ -39,6 +40,8 @@ pub(super) struct Featured {
     pub rows: Vec<FeatureRow>,
     /// Records that were read.
     pub records: u64,
+    /// The last time that they have reached; `None` without any.
+    pub reached: Option<Time>,
 }
 
 /// Computes the features of a model file over files; `None` where the model file or the rules are wrong, which has been
@@ -75,5 +78,5 @@ pub(super) fn features_of(
         Ok(())
     })?;
     let (model, rows) = replay.finish(&mut engine);
-    Ok(Some(Featured { model, rows, records: engine.totals().records_in }))
+    Ok(Some(Featured { model, rows, records: engine.totals().records_in, reached: engine.event_time() }))
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::Command;
 use crate::config::Config;
+use crate::model::label_file::LabelsError;
 use anyhow::{Result, anyhow};
 use std::path::Path;
 
@@ -40,6 +41,21 @@ fn configuration(path: Option<&Path>) -> Result<Config> {
 fn say(wrong: &str) -> Outcome {
     eprintln!("fundwatch: {wrong}");
     Outcome::Wrong
+}
+
+/// What a file of labels says; `None` where something in it is wrong, which has been said.
+///
+/// # Errors
+/// It cannot be read.
+fn labels<T>(read: Result<T, LabelsError>) -> Result<Option<T>> {
+    match read {
+        Ok(labels) => Ok(Some(labels)),
+        Err(error @ LabelsError::Read { .. }) => Err(error.into()),
+        Err(wrong) => {
+            say(&wrong.to_string());
+            Ok(None)
+        }
+    }
 }
 
 /// Says why a command has failed.

@@ -29,6 +29,8 @@ pub struct Candidate<'a> {
     pub p: f64,
     /// What the fund paid, in fen.
     pub at_stake: i64,
+    /// The probability that a verdict would confirm it, where verdicts have taught one.
+    pub confirmation: Option<f64>,
     /// Its group of peers.
     pub group: &'a str,
 }
@@ -38,7 +40,8 @@ pub struct Candidate<'a> {
 pub struct Verdict {
     /// The least `q` with which it would be raised: its p-value adjusted for how many were looked at.
     pub q: f64,
-    /// The expected loss: what the fund paid times the chance that the alert is true, in fen.
+    /// The expected loss: what the fund paid times the chance that the alert is true, in fen. The chance is the probability that a
+    /// verdict would confirm, or without verdicts 1 − q.
     pub expected_loss: i64,
     /// Whether it is raised.
     pub decision: Decision,
@@ -72,7 +75,8 @@ pub fn decide(budget: Budget, candidates: &[Candidate<'_>]) -> Vec<Verdict> {
         .into_iter()
         .zip(candidates)
         .map(|(q, candidate)| {
-            let expected_loss = (candidate.at_stake as f64 * (1.0 - q)).round() as i64;
+            let chance = candidate.confirmation.unwrap_or(1.0 - q);
+            let expected_loss = (candidate.at_stake as f64 * chance).round() as i64;
             Verdict { q, expected_loss, decision: if q <= budget.q { Decision::Cut } else { Decision::Usual } }
         })
         .collect();
@@ -111,7 +115,7 @@ mod tests {
     use super::*;
 
     fn candidate(p: f64, at_stake: i64, group: &str) -> Candidate<'_> {
-        Candidate { p, at_stake, group }
+        Candidate { p, at_stake, confirmation: None, group }
     }
 
     #[test]
@@ -140,5 +144,17 @@ mod tests {
         assert_eq!(decisions[..4], [Cut, Raised, Raised, Raised]);
         assert!(decisions[4..].iter().all(|decision| *decision == Usual));
         assert_eq!(decide(Budget { q: 0.1, per_group: 2 }, &candidates)[1].expected_loss, 900);
+    }
+
+    #[test]
+    fn verdicts_decide_who_goes_first_and_not_who_is_strange() {
+        let with = |confirmation, candidate| Candidate { confirmation: Some(confirmation), ..candidate };
+        let mut candidates = vec![with(0.9, candidate(1e-4, 500, "a")), with(0.1, candidate(1e-6, 900, "a"))];
+        candidates.extend((0..98).map(|_| with(1.0, candidate(0.5, 1_000_000, "a"))));
+        let verdicts = decide(Budget { q: 0.1, per_group: 1 }, &candidates);
+        let decisions: Vec<Decision> = verdicts.iter().map(|verdict| verdict.decision).collect();
+        assert_eq!(decisions[..2], [Decision::Raised, Decision::Cut]);
+        assert!(decisions[2..].iter().all(|decision| *decision == Decision::Usual));
+        assert_eq!((verdicts[0].expected_loss, verdicts[1].expected_loss), (450, 90));
     }
 }

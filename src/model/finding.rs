@@ -44,6 +44,7 @@ pub fn write(model: &Model, version: &Arc<str>, raised: Raised<'_>) -> Finding {
         score: judgement.score,
         p_value: judgement.p,
         q_value: judgement.verdict.q,
+        confirmation_probability: judgement.confirmation,
         window: Days { from: row.start, to: last },
         reads_from: model.reads_from(row.start),
         peers: PeerGroup { group: judgement.group.clone(), entities: judgement.peers },
@@ -69,7 +70,7 @@ pub fn write(model: &Model, version: &Arc<str>, raised: Raised<'_>) -> Finding {
         // It is not known which of its money is wrong, if any is.
         amount_at_issue: None,
         event_time: evidence.iter().map(|piece| piece.time).max().unwrap_or(Time(last.start().0)),
-        message: words(model, row, &scored),
+        message: words(model, row, &scored, judgement.verdict.expected_loss),
         reasons: vec![
             Reason { name: "fund_paid", value: row.at_stake * FEN, limit: None },
             Reason { name: "expected_loss", value: judgement.verdict.expected_loss * FEN, limit: None },
@@ -101,7 +102,7 @@ pub fn beside_own_past(
     contributions.into_iter().map(beside).collect()
 }
 
-fn words(model: &Model, row: &FeatureRow, scored: &Scored) -> Bilingual {
+fn words(model: &Model, row: &FeatureRow, scored: &Scored, expected_loss: i64) -> Bilingual {
     let named = || scored.contributions.iter().filter(|feature| feature.contribution > 0.0).take(NAMED);
     let label = |feature: &FeatureContribution, of: fn(&Name) -> &String| {
         model.file.labels.get(&feature.feature).map_or(&feature.feature, of).clone()
@@ -129,14 +130,24 @@ fn words(model: &Model, row: &FeatureRow, scored: &Scored) -> Bilingual {
     let Days { from, to } = scored.window;
     let (entity, peers, paid) = (&row.entity, scored.peers.entities, yuan(row.at_stake));
     let q = short(Some(scored.q_value * 100.0));
+    let verdicts = scored.confirmation_probability.map(|probability| {
+        let (percent, loss) = (short(Some(probability * 100.0)), yuan(expected_loss));
+        Bilingual {
+            zh: format!("按已有核查结论，被确认的概率为 {percent}%，预期损失 {loss} 元。"),
+            en: format!(
+                " By the verdicts so far it would be confirmed with a probability of {percent} %: the expected loss is {loss} yuan."
+            ),
+        }
+    });
+    let Bilingual { zh: verdicts_zh, en: verdicts_en } = verdicts.unwrap_or_default();
     Bilingual {
         zh: format!(
-            "{kind_zh} {entity} 在 {from} 至 {to} 的行为与 {peers} 家（人）同类明显不同（预期误报率 {q}%）：{}。基金支付 {paid} 元。",
+            "{kind_zh} {entity} 在 {from} 至 {to} 的行为与 {peers} 家（人）同类明显不同（预期误报率 {q}%）：{}。基金支付 {paid} 元。{verdicts_zh}",
             zh.join("；")
         ),
         en: format!(
             "{kind_en} {entity} departs from its {peers} peers from {from} to {to} (expected share of false alerts {q} %): {}. \
-             The fund paid {paid} yuan.",
+             The fund paid {paid} yuan.{verdicts_en}",
             en.join("; ")
         ),
     }

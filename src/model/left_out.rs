@@ -30,10 +30,13 @@ pub struct LeftOut {
     pub p_value: f64,
     /// As of an alert.
     pub q_value: f64,
+    /// As of an alert.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmation_probability: Option<f64>,
     /// What the fund paid, in fen; written in yuan.
     #[serde(serialize_with = "in_yuan")]
     pub fund_paid: i64,
-    /// That times the chance that the finding is true, by which the budget ranks.
+    /// That times the chance that the finding is true, by verdicts or else 1 − q, by which the budget ranks.
     #[serde(serialize_with = "in_yuan")]
     pub expected_loss: i64,
 }
@@ -51,6 +54,7 @@ impl LeftOut {
             score: judgement.score,
             p_value: judgement.p,
             q_value: judgement.verdict.q,
+            confirmation_probability: judgement.confirmation,
             fund_paid: row.at_stake,
             expected_loss: judgement.verdict.expected_loss,
         }

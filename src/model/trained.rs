@@ -3,6 +3,7 @@
 
 use super::aggregate::COLUMNS;
 use super::budget::{self, Candidate, Verdict};
+use super::confirmation::{Confirmation, ConfirmationError, Rows};
 use super::detector::onnx::{Onnx, OnnxError};
 use super::detector::{Contribution, Detector, DetectorError, Fitted};
 use super::drift::Spread;
@@ -10,7 +11,9 @@ use super::file::{Model, ModelFile};
 use super::observer::FeatureRow;
 use super::peers::Peers;
 use super::table::Table;
+use super::window_labels::WindowLabels;
 use crate::checkpoint::manifest::sha256;
+use crate::record::Time;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -75,6 +78,9 @@ pub enum TrainedError {
     /// The model from elsewhere cannot be used.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
+    /// Nothing can be learned from the verdicts.
+    #[error(transparent)]
+    Confirmation(#[from] ConfirmationError),
 }
 
 /// What was learned, and from what.
@@ -96,6 +102,9 @@ pub struct Trained {
     detector: Fitted,
     /// How each feature's values were spread.
     spreads: Vec<Spread>,
+    /// What verdicts have taught; `None` where there were none to learn from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    confirmation: Option<Confirmation>,
 }
 
 /// From what a model was learned.
@@ -122,6 +131,8 @@ pub struct Judgement {
     pub score: f64,
     /// The probability of such a score where nothing is wrong.
     pub p: f64,
+    /// The probability that a verdict would confirm it as fraud; `None` of a model that has learned from none.
+    pub confirmation: Option<f64>,
     /// The group of peers, by their traits; everybody has no name.
     pub group: String,
     /// How many different entities are in it.
@@ -169,7 +180,26 @@ impl Trained {
         let features = fingerprint(&model.file);
         let values = |feature: usize| rows.iter().map(|row| row.values[feature]).collect::<Vec<f64>>();
         let spreads = (0..names.len()).map(|feature| Spread::learn(&values(feature))).collect();
-        Ok(Self { format: FORMAT, program, model: model.file.clone(), features, history, peers, detector, spreads })
+        let model = model.file.clone();
+        Ok(Self { format: FORMAT, program, model, features, history, peers, detector, spreads, confirmation: None })
+    }
+
+    /// Learns besides from the verdicts that were known before a moment on rows that were over by then: which of the strange would
+    /// be confirmed.
+    ///
+    /// # Errors
+    /// There are not enough of them, nothing varies among them, or the features are those of another model.
+    pub fn learn_verdicts(self, rows: &[FeatureRow], labels: &WindowLabels, at: Time) -> Result<Self, TrainedError> {
+        let table = self.table(rows);
+        let scores = self.detector.score(&table)?;
+        let rows = Rows { file: &self.model, rows, table: &table, scores: &scores };
+        let confirmation = Some(Confirmation::learn(rows, labels, at, self.history.seed)?);
+        Ok(Self { confirmation, ..self })
+    }
+
+    /// What verdicts have taught it.
+    pub fn confirmation(&self) -> Option<&Confirmation> {
+        self.confirmation.as_ref()
     }
 
     /// Judges all entities of one window.
@@ -177,27 +207,32 @@ impl Trained {
     /// # Errors
     /// Features of another model.
     pub fn judge(&self, rows: &[FeatureRow]) -> Result<Vec<Judgement>, TrainedError> {
-        let scores = self.detector.score(&self.table(rows))?;
+        let table = self.table(rows);
+        let scores = self.detector.score(&table)?;
+        let taken = Rows { file: &self.model, rows, table: &table, scores: &scores };
+        let confirmations: Vec<Option<f64>> = match &self.confirmation {
+            Some(confirmation) => confirmation.probabilities(taken).into_iter().map(Some).collect(),
+            None => vec![None; rows.len()],
+        };
         let p_values = self.detector.p_values(&scores);
         let groups: Vec<_> = rows.iter().map(|row| self.peers.of(&row.traits)).collect();
         let cautious = self.detector.cautious_p_values(&scores);
-        let candidates: Vec<Candidate<'_>> = rows
-            .iter()
-            .zip(&cautious)
-            .zip(&groups)
-            .map(|((row, p), (group, _))| Candidate { p: *p, at_stake: row.at_stake, group })
-            .collect();
-        let verdicts = budget::decide(self.model.budget, &candidates);
-        let judged = scores.into_iter().zip(p_values.iter()).zip(&groups).zip(verdicts);
-        Ok(judged
-            .map(|(((score, p), (group, peers)), verdict)| Judgement {
-                score,
-                p: *p,
-                group: group.clone(),
-                peers: peers.entities,
-                verdict,
-            })
-            .collect())
+        let candidate = |(place, row): (usize, &FeatureRow)| Candidate {
+            p: cautious[place],
+            at_stake: row.at_stake,
+            confirmation: confirmations[place],
+            group: &groups[place].0,
+        };
+        let candidates: Vec<Candidate<'_>> = rows.iter().enumerate().map(candidate).collect();
+        let judgement = |(place, verdict): (usize, Verdict)| Judgement {
+            score: scores[place],
+            p: p_values[place],
+            confirmation: confirmations[place],
+            group: groups[place].0.clone(),
+            peers: groups[place].1.entities,
+            verdict,
+        };
+        Ok(budget::decide(self.model.budget, &candidates).into_iter().enumerate().map(judgement).collect())
     }
 
     /// What each feature adds to the score of an entity, the most first, with the feature's own value and what is usual
@@ -286,7 +321,8 @@ impl Trained {
             return Err(TrainedError::Format { path, format });
         }
         let trained: Self = serde_json::from_reader(open()?).map_err(form)?;
-        if trained.features != fingerprint(&trained.model) {
+        let is_of_this_program = trained.confirmation.as_ref().is_none_or(Confirmation::is_of_this_program);
+        if trained.features != fingerprint(&trained.model) || !is_of_this_program {
             return Err(TrainedError::OtherFeatures { path, id: trained.model.id });
         }
         Ok(trained)

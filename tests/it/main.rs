@@ -26,4 +26,5 @@ mod soak;
 mod state;
 mod stays;
 mod support;
+mod verdicts;
 mod worlds;

@@ -411,5 +411,8 @@ fn a_trained_model_is_measured_on_a_history() {
     let output = evaluate().arg("--labels").arg(&cases).output().expect("it runs");
     assert_eq!(output.status.code(), Some(1));
     let words = String::from_utf8_lossy(&output.stderr);
-    assert!(words.contains("line 2: outcome `maybe` is neither confirmed nor dismissed"), "{words}");
+    assert!(
+        words.contains("line 2, column \"outcome\": \"maybe\" is not an outcome; write confirmed or dismissed"),
+        "{words}"
+    );
 }

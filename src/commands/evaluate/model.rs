@@ -3,26 +3,27 @@
 use super::{Outcome, brackets, report, say};
 use crate::cli::{AsOf, EvaluateArgs};
 use crate::commands::features::features_of;
-use crate::model::evaluation::{Cases, Evaluation, evaluate};
+use crate::commands::labels;
+use crate::model::evaluation::{Evaluation, evaluate};
 use crate::model::file::Model;
 use crate::model::measure::Estimate;
 use crate::model::observer::FeatureRow;
 use crate::model::trained::{Judgement, Trained};
+use crate::model::window_labels;
 use crate::record::Day;
 use anyhow::{Context as _, Result};
 use comfy_table::{Table, presets};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
 
 pub(super) fn run(args: EvaluateArgs) -> Result<Outcome> {
     let folder = args.model.expect("it is asked for");
     let trained = Trained::read(&folder)?;
-    let cases = match args.labels.as_deref().map(read_cases).transpose()? {
-        Some(Err(wrong)) => return Ok(say(&wrong)),
-        Some(Ok(cases)) => cases,
-        None => Cases::new(),
+    let Some(cases) = labels(args.labels.as_deref().map(window_labels::outcomes).transpose())? else {
+        return Ok(Outcome::Wrong);
     };
+    let cases = cases.unwrap_or_default();
     let model = Model::new(trained.model().clone(), &Trained::file_in(&folder))?;
     let Some(featured) = features_of(model, args.input, args.rules, AsOf::Close)? else {
         return Ok(Outcome::Wrong);
@@ -67,47 +68,26 @@ fn write_judgements(path: &Path, trained: &Trained, rows: &[FeatureRow]) -> Resu
         p_value: f64,
         q_value: f64,
         decision: &'static str,
+        confirmation_probability: Option<f64>,
     }
     let failed = || format!("failed to write {}", path.display());
     let mut file = csv::Writer::from_path(path).with_context(failed)?;
     for window in rows.chunk_by(|one, other| one.start == other.start) {
         for (row, judgement) in window.iter().zip(trained.judge(window)?) {
-            let Judgement { score, p, verdict, .. } = judgement;
-            let (entity, window_start, decision) = (&*row.entity, row.start, verdict.decision.word());
-            let row = Row { entity, window_start, score, p_value: p, q_value: verdict.q, decision };
+            let Judgement { score, p, confirmation, verdict, .. } = judgement;
+            let row = Row {
+                entity: &row.entity,
+                window_start: row.start,
+                score,
+                p_value: p,
+                q_value: verdict.q,
+                decision: verdict.decision.word(),
+                confirmation_probability: confirmation,
+            };
             file.serialize(row).with_context(failed)?;
         }
     }
     file.flush().with_context(failed)
-}
-
-/// Reads the cases of a file; what is wrong with its content is said in words.
-fn read_cases(path: &Path) -> Result<Result<Cases, String>> {
-    #[derive(Deserialize)]
-    struct Row {
-        entity: String,
-        window_start: String,
-        outcome: String,
-    }
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("failed to read {}", path.display()))?;
-    let mut cases = Cases::new();
-    for (line, row) in (2..).zip(reader.deserialize()) {
-        let wrong = |what: String| Ok(Err(format!("{}, line {line}: {what}", path.display())));
-        let Row { entity, window_start, outcome } = match row {
-            Ok(row) => row,
-            Err(error) => return wrong(error.to_string()),
-        };
-        let Some(start) = Day::parse(window_start.as_bytes()) else {
-            return wrong(format!("window_start `{window_start}` is no day as in 2026-03-02"));
-        };
-        let confirmed = match outcome.as_str() {
-            "confirmed" => true,
-            "dismissed" => false,
-            _ => return wrong(format!("outcome `{outcome}` is neither confirmed nor dismissed")),
-        };
-        cases.insert((entity, start), confirmed);
-    }
-    Ok(Ok(cases))
 }
 
 fn estimate(estimate: Estimate) -> [String; 2] {

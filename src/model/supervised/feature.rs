@@ -1,7 +1,8 @@
 //! The features of a settlement: what it is, what went before it, and which verdicts were known before it.
 
 use crate::engine::moments::Moment;
-use crate::model::labels::{Labels, Recent};
+use crate::model::labels::Labels;
+use crate::model::recent::Recent;
 use crate::record::Time;
 use crate::record::value::DAY_SECONDS;
 use sha2::{Digest, Sha256};
@@ -84,8 +85,13 @@ pub fn values(moment: &Moment, labels: &Labels) -> Vec<f64> {
 
 /// A hash over what the features are said to be.
 pub fn fingerprint() -> String {
+    hash_of(FEATURES.iter().map(|(name, meaning, _)| (*name, *meaning)))
+}
+
+/// A hash over names and meanings of features.
+pub fn hash_of<'t>(features: impl Iterator<Item = (&'t str, &'t str)>) -> String {
     let mut hash = Sha256::new();
-    for (name, meaning, _) in FEATURES {
+    for (name, meaning) in features {
         hash.update(format!("{name}\n{meaning}\n"));
     }
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()

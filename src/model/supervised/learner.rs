@@ -5,7 +5,9 @@
 use forust_ml::Matrix;
 use forust_ml::gradientbooster::{ContributionsMethod, GradientBooster};
 use forust_ml::sampler::SampleMethod;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::sync::Arc;
 
 /// Settings of a [`Learner`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -38,13 +40,36 @@ impl Default for Settings {
 pub struct LearnerError(String);
 
 /// Trees that give the probability of the one class.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Learner {
     /// The columns that vary among what was learned from; of those that do not, nothing can be learned.
     columns: Vec<usize>,
     /// All columns.
     width: usize,
-    booster: GradientBooster,
+    /// Shared: it is large, and does not change.
+    #[serde(serialize_with = "write_booster", deserialize_with = "read_booster")]
+    booster: Arc<GradientBooster>,
+}
+
+impl PartialEq for Learner {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |learner: &Self| serde_json::to_string(learner).expect("numbers and texts");
+        Arc::ptr_eq(&self.booster, &other.booster) || text(self) == text(other)
+    }
+}
+
+impl fmt::Debug for Learner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Learner").field("columns", &self.columns).field("width", &self.width).finish_non_exhaustive()
+    }
+}
+
+fn write_booster<S: Serializer>(booster: &Arc<GradientBooster>, serializer: S) -> Result<S::Ok, S::Error> {
+    booster.as_ref().serialize(serializer)
+}
+
+fn read_booster<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<GradientBooster>, D::Error> {
+    GradientBooster::deserialize(deserializer).map(Arc::new)
 }
 
 impl Learner {
@@ -66,7 +91,7 @@ impl Learner {
         if columns.is_empty() {
             return Err(LearnerError("no column varies".to_owned()));
         }
-        let booster = GradientBooster::default()
+        let mut booster = GradientBooster::default()
             .set_iterations(settings.trees)
             .set_learning_rate(settings.rate)
             .set_max_depth(settings.depth)
@@ -76,12 +101,12 @@ impl Learner {
             .set_colsample_bytree(settings.columns)
             .set_initialize_base_score(true)
             .set_seed(seed);
-        let mut learner = Self { columns, width, booster };
-        let (values, answers) = (learner.by_column(rows), answers.iter().map(|answer| f64::from(u8::from(*answer))));
-        let matrix = Matrix::new(&values, rows.len(), learner.columns.len());
-        let fitted = learner.booster.fit_unweighted(&matrix, &answers.collect::<Vec<f64>>(), None);
+        let (values, answers) =
+            (by_column(&columns, width, rows), answers.iter().map(|answer| f64::from(u8::from(*answer))));
+        let matrix = Matrix::new(&values, rows.len(), columns.len());
+        let fitted = booster.fit_unweighted(&matrix, &answers.collect::<Vec<f64>>(), None);
         fitted.map_err(|error| LearnerError(error.to_string()))?;
-        Ok(learner)
+        Ok(Self { columns, width, booster: Arc::new(booster) })
     }
 
     /// The probability of the class for each row.
@@ -113,9 +138,13 @@ impl Learner {
     }
 
     fn by_column(&self, rows: &[Vec<f64>]) -> Vec<f64> {
-        assert!(rows.iter().all(|row| row.len() == self.width), "rows of the columns that were learned from");
-        self.columns.iter().flat_map(|column| rows.iter().map(|row| row[*column])).collect()
+        by_column(&self.columns, self.width, rows)
     }
+}
+
+fn by_column(columns: &[usize], width: usize, rows: &[Vec<f64>]) -> Vec<f64> {
+    assert!(rows.iter().all(|row| row.len() == width), "rows of the columns that were learned from");
+    columns.iter().flat_map(|column| rows.iter().map(|row| row[*column])).collect()
 }
 
 #[cfg(test)]

@@ -95,6 +95,7 @@ fn an_alert_goes_out_with_labels_words_and_an_end() {
         score: 3.0,
         p_value: 0.01,
         q_value: 0.02,
+        confirmation_probability: None,
         window: Days { from: Day::parse(b"2026-02-23").expect("a day"), to: Day::parse(b"2026-03-01").expect("a day") },
         reads_from: Day::parse(b"2026-02-23").expect("a day"),
         peers: PeerGroup { group: String::new(), entities: 40 },
