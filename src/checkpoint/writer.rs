@@ -12,8 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use thread_priority::{ThreadPriority, ThreadPriorityValue};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 /// The first pause after a failure, doubled with each further one.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -89,11 +88,7 @@ impl Writer {
         let shared = Arc::new(Shared::default());
         let mut scribe = Scribe::new(checkpoints, last, keep);
         let theirs = shared.clone();
-        let work = move || {
-            stand_back();
-            scribe.work(&theirs);
-        };
-        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work)?;
+        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(move || scribe.work(&theirs))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -136,16 +131,6 @@ impl Writer {
             }
         }
         !state.busy && state.job.is_none()
-    }
-}
-
-/// Lets the threads of the engine go first where there are fewer cores than threads at work: a checkpoint can wait, a batch cannot.
-/// A quarter of the scale is a niceness of 9; a process that is already nicer stays so.
-fn stand_back() {
-    let quarter = ThreadPriorityValue::try_from(25).map(ThreadPriority::Crossplatform);
-    let lowered = quarter.map(thread_priority::set_current_thread_priority);
-    if !matches!(lowered, Ok(Ok(()))) {
-        debug!("checkpoints are written with the priority of everything else: {lowered:?}");
     }
 }
 
