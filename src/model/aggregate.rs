@@ -248,7 +248,7 @@ impl Summing {
         self.raise(Column::largest_fund, fund);
         let second = row.setl_time.0.rem_euclid(DAY_SECONDS);
         self.add(Column::night, i64::from(!(6 * HOUR..22 * HOUR).contains(&second)));
-        self.add(Column::weekend, i64::from(is_weekend(row.setl_time.day())));
+        self.add(Column::weekend, i64::from(row.setl_time.day().is_weekend()));
         self.add(Column::round_amounts, i64::from(fee > 0 && fee % ROUND == 0));
         self.add(Column::just_below_limit, i64::from(is_just_below(fee)));
         let areas = row.insuplc_admdvs.get().zip(row.mdtrtarea_admvs.get());
@@ -289,7 +289,7 @@ impl Summing {
         self.add(Column::stay_days, days);
         self.raise(Column::longest_stay, days);
         self.add(Column::short_stays, i64::from(days <= 2));
-        self.add(Column::weekend_admissions, i64::from(is_weekend(stay.begin.day())));
+        self.add(Column::weekend_admissions, i64::from(stay.begin.day().is_weekend()));
     }
 
     /// A stay that began, and whether it is a readmission.
@@ -305,7 +305,7 @@ impl Summing {
 
     /// What is looked at of institutions alone, from a day to the one before another, once all settlements are given.
     pub fn of_institution(&mut self, from: Day, to: Day, ids: &Ids) {
-        let count = |(day, hour): (i32, u8)| HourCount { hour, weekday: weekday(Day(day)), exposure: 1.0, count: 0 };
+        let count = |(day, hour): (i32, u8)| HourCount { hour, weekday: Day(day).weekday(), exposure: 1.0, count: 0 };
         let hours = (from.0..to.0).flat_map(|day| (0..24).map(move |hour| (day, hour)));
         let mut counts: Vec<HourCount> = hours.map(count).collect();
         let first = from.start().0;
@@ -365,15 +365,6 @@ fn companions(times: &[(i64, PersonId)]) -> i64 {
     let of_two = pairs.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1));
     let on_several_days = of_two.filter(|pair| pair.first().map(|one| one.2) != pair.last().map(|one| one.2));
     on_several_days.map(|pair| pair.len() as i64).sum()
-}
-
-/// 0 for Monday to 6. Day 0, 1 January 1970, was a Thursday.
-fn weekday(day: Day) -> u8 {
-    (day.0 + 3).rem_euclid(7) as u8
-}
-
-fn is_weekend(day: Day) -> bool {
-    weekday(day) >= 5
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ impl Window {
     pub fn starts(self, day: Day) -> impl Iterator<Item = Day> {
         let (last, count, step) = match self {
             Self::Day => (day.0, 1, 1),
-            Self::Week => (day.0 - (day.0 + 3).rem_euclid(7), 1, 7),
+            Self::Week => (day.0 - i32::from(day.weekday()), 1, 7),
             Self::Month => (number(date(day).first_of_month()), 1, 31),
             Self::Rolling { days, step } => {
                 let last = day.0.div_euclid(step) * step;

@@ -221,6 +221,16 @@ impl Day {
         Time(i64::from(self.0) * DAY_SECONDS)
     }
 
+    /// 0 for Monday to 6. Day 0, 1 January 1970, was a Thursday.
+    pub fn weekday(self) -> u8 {
+        (self.0 + 3).rem_euclid(7) as u8
+    }
+
+    /// Whether it is a Saturday or a Sunday.
+    pub fn is_weekend(self) -> bool {
+        self.weekday() >= 5
+    }
+
     /// Reads `yyyy-MM-dd` of a day that exists.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = text else {

@@ -173,7 +173,7 @@ impl VisitShard {
     /// The visits at some places, to be told as if everything in them were new.
     pub fn retell(&mut self, places: Range<usize>, ids: &Ids, shard: usize) -> Vec<VisitId> {
         let mut visits = Vec::new();
-        for index in places.start..places.end.min(self.states.end()) {
+        for index in places {
             if !self.states.get(index).is_some_and(|state| state.due) {
                 continue;
             }

@@ -27,7 +27,7 @@ pub const FEATURES: &[Feature] = &[
     ("fee", "`medfee_sumamt` in yuan", |seen| yuan(seen.moment.fee as f64)),
     ("hour", "the hour of `setl_time`, with its fraction", |seen| second_of_day(seen) / 3_600.0),
     ("night", "1 from 22:00 to 05:59, or else 0", |seen| flag(!(21_600.0..79_200.0).contains(&second_of_day(seen)))),
-    ("weekend", "1 on Saturday and Sunday, or else 0", |seen| flag((seen.moment.time.day().0 + 3).rem_euclid(7) >= 5)),
+    ("weekend", "1 on Saturday and Sunday, or else 0", |seen| flag(seen.moment.time.day().is_weekend())),
     ("person_settlements_1", "settlements of the person over 1 day", |seen| seen.moment.of_person[DAY].count as f64),
     ("person_settlements_7", "and over 7", |seen| seen.moment.of_person[WEEK].count as f64),
     ("person_settlements_30", "and over 30", |seen| seen.moment.of_person[MONTH].count as f64),
